@@ -1,0 +1,74 @@
+# Everything here works on a fresh clone with only Python >= 3.11 and make; nothing is written outside this folder.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+BIN := .venv/bin
+export UV_PYTHON_DOWNLOADS := never
+export UV_CACHE_DIR ?= $(CURDIR)/.tools/cache
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+help: ## list what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.tools/bin/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Kindling needs Python 3.11 or newer: make PYTHON=/path/to/python3.12 ..."; exit 1; }
+	@$(PYTHON) -m venv .tools || { echo "This Python lacks the venv module: on Debian, apt install python3-venv"; exit 1; }
+	@.tools/bin/pip install -q uv==$(UV_VERSION)
+
+.venv/run.stamp: .tools/bin/uv requirements.lock pyproject.toml
+	@echo "Setting up: the packages Kindling needs ..."
+	@test -x $(BIN)/python || .tools/bin/uv venv -q --python .tools/bin/python .venv
+	@test -f .venv/dev.stamp || .tools/bin/uv pip sync -q --require-hashes --python $(BIN)/python requirements.lock
+	@.tools/bin/uv pip install -q --no-deps --no-build-isolation --python $(BIN)/python -e . 2>/dev/null || .tools/bin/uv pip install -q --no-deps --python $(BIN)/python -e .
+	@touch $@
+
+.venv/dev.stamp: .tools/bin/uv requirements-dev.lock pyproject.toml
+	@echo "Setting up: the packages Kindling and its tests need ..."
+	@test -x $(BIN)/python || .tools/bin/uv venv -q --python .tools/bin/python .venv
+	@.tools/bin/uv pip sync -q --require-hashes --python $(BIN)/python requirements-dev.lock
+	@.tools/bin/uv pip install -q --no-deps --python $(BIN)/python -e .
+	@touch $@ .venv/run.stamp
+
+demo: .venv/run.stamp ## the whole job on a sample community (or CSV=path), in under two minutes
+	@$(BIN)/kindling demo $(if $(CSV),--csv "$(CSV)")
+
+up: .venv/run.stamp ## API, worker and (without a Mailchimp key) the sandbox, on http://127.0.0.1:8000
+	@$(BIN)/kindling up
+
+test: .venv/dev.stamp ## the whole test suite, on SQLite and PostgreSQL, with a real Redis
+	@$(BIN)/pytest -n auto --dist loadgroup
+
+fuzz: .venv/dev.stamp ## made-up input for every operation of the API, long (FUZZ_EXAMPLES=300 a piece)
+	@FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),300) $(BIN)/pytest tests/contract tests/auth/test_bodies.py -q
+
+lint: .venv/dev.stamp ## format, lint, types, import rules
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: .venv/dev.stamp ## put the code in shape
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+eval: .venv/dev.stamp ## how good matching and machine-open detection are
+	@$(BIN)/python -m evals.matching
+	@$(BIN)/python -m evals.machine_opens
+
+docs: .venv/dev.stamp ## write the reference pages (settings, commands, API) from the code
+	@$(BIN)/python -m docs.generate
+
+bench: .venv/dev.stamp ## how fast: the quarter's measures against the plain query
+	@$(BIN)/python -m bench.measures --deliveries 65000
+
+chaos: .venv/dev.stamp ## random kills (KILLS=1000 SEED=1): ends with how many mails were lost, doubled, stuck
+	@$(BIN)/python -m bench.chaos --kills $(or $(KILLS),1000) --seed $(or $(SEED),1)
+
+lock: .tools/bin/uv ## work the lock files out again (no registry address is written)
+	@.tools/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements.lock
+	@.tools/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --group dev -o requirements-dev.lock
+
+clean: ## remove what was set up (not var/, where your data is)
+	@rm -rf .venv .tools build *.egg-info
+
+.PHONY: help demo up test bench chaos fuzz lint format eval docs lock clean
