@@ -1,0 +1,85 @@
+"""The web application: routers, error answers and the lifespan. Built by `create_app`; nothing is opened at import."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from fastapi import APIRouter, Depends, FastAPI
+from fastapi.staticfiles import StaticFiles
+
+from service import __version__
+from service.auth import api as auth_api
+from service.auth.access import guard
+from service.auth.flood import limit_forged, limit_joining
+from service.backlog import router as backlog_router
+from service.bodies import BodyGate
+from service.engagement import replies_api
+from service.events import api as events_api
+from service.headers import SecurityHeaders
+from service.health import router as health_router
+from service.idempotency import Idempotency
+from service.jobs import api as jobs_api
+from service.measures import api as measures_api
+from service.members import api as members_api
+from service.messages import api as messages_api
+from service.newsletter import api as newsletter_api
+from service.newsletter import content_api
+from service.nudges import api as nudges_api
+from service.openapi import ERROR_ANSWERS, PAGE_ANSWERS, WEBHOOK_ANSWERS, describe
+from service.pages import archive, join, leaving, preferences
+from service.pages.looks import STATIC
+from service.parts import Parts
+from service.privacy.api import router as privacy_router
+from service.problems import add_error_answers
+from service.resources import api as resources_api
+from service.webhooks import api as webhooks_api
+from service.welcome import api as welcome_api
+
+OpenParts = Callable[[], AbstractAsyncContextManager[Parts]]
+
+API_ROUTERS: tuple[APIRouter, ...] = (
+    auth_api.router,
+    jobs_api.router,
+    members_api.router,
+    privacy_router,
+    resources_api.router,
+    welcome_api.router,
+    messages_api.router,
+    nudges_api.router,
+    content_api.router,
+    newsletter_api.router,
+    events_api.router,
+    replies_api.router,
+    measures_api.router,
+    backlog_router,
+)
+"""Under /api/v1, each behind a key."""
+PAGE_ROUTERS: tuple[APIRouter, ...] = (leaving.router, preferences.router, archive.router)
+"""No key, by contract. Leaving is never limited."""
+
+
+def create_app(open_parts: OpenParts) -> FastAPI:
+    """The application over the parts that `open_parts` opens at start and closes at the end."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_parts() as parts:
+            app.state.parts = parts
+            yield
+
+    app = FastAPI(title="Kindling", version=__version__, lifespan=lifespan, description="Keeps a community of practice warm by email.")
+    add_error_answers(app)
+    app.add_middleware(Idempotency)
+    app.add_middleware(BodyGate)
+    app.add_middleware(SecurityHeaders)  # the outermost: the last one added
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    api = APIRouter(prefix="/api/v1", dependencies=[Depends(guard)], responses=ERROR_ANSWERS)
+    for router in API_ROUTERS:
+        api.include_router(router)
+    app.include_router(api)
+    app.include_router(health_router)
+    app.include_router(webhooks_api.router, dependencies=[Depends(limit_forged)], responses=WEBHOOK_ANSWERS)
+    app.include_router(join.router, dependencies=[Depends(limit_joining)])
+    for router in PAGE_ROUTERS:
+        app.include_router(router, responses=PAGE_ANSWERS)
+    describe(app)
+    return app

@@ -1,0 +1,1 @@
+"""Our members and the Mailchimp audience, kept alike in both directions."""

@@ -1,0 +1,91 @@
+"""Who has to be brought to the audience now, and with which call."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlmodel import col, or_, select
+
+from service.audience.models import AudienceContact
+from service.audience.rules import Known, Write, status_to_set, subscriber_hash, write_for
+from service.links import Links
+from service.members.models import JoinRequest, Member, Organisation
+from service.members.rules import JoinRequestStatus, MemberStatus
+from service.parts import Parts
+from service.providers.base import Contact, ContactStatus
+
+BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """One member to be brought to the audience; `due_at` and `standing` prove later that nothing changed meanwhile. `known_at` is when we
+    last wrote them, None for the first time.
+    """
+
+    member_id: UUID
+    due_at: datetime
+    standing: str
+    write: Write
+    contact: Contact
+    known_at: datetime | None = None
+
+
+async def due_now(parts: Parts) -> list[Due]:
+    """The next members to write, at most 500: those who left first, then by how long they wait. Whom a job at Mailchimp is writing
+    waits for its end, unless they left.
+    """
+    now = parts.clock.now()
+    on_the_list = col(Member.status) == MemberStatus.SUBSCRIBED
+    asked = select(JoinRequest.id).where(
+        JoinRequest.member_id == Member.id,
+        JoinRequest.status == JoinRequestStatus.UNCONFIRMED,
+        col(JoinRequest.confirmation_asked_at).is_not(None),
+    )
+    async with parts.database.reading() as session:
+        query = (
+            select(Member, AudienceContact, Organisation.name, asked.exists())
+            .outerjoin(AudienceContact, col(AudienceContact.member_id) == col(Member.id))
+            .outerjoin(Organisation, col(Organisation.id) == col(Member.organisation_id))
+            .where(
+                col(Member.audience_due_at) <= now,
+                or_(col(AudienceContact.batch_id).is_(None), AudienceContact.batch_id == "", ~on_the_list),
+            )
+            .order_by(on_the_list, col(Member.audience_due_at), col(Member.id))
+            .limit(BATCH)
+        )
+        rows = (await session.exec(query)).all()
+    by_mailchimp = parts.providers.mailer is None
+    return [
+        _due(member, row, organisation or "", parts.links, now=now, invited=by_mailchimp and asks)
+        for member, row, organisation, asks in rows
+    ]
+
+
+def _due(member: Member, row: AudienceContact | None, organisation: str, links: Links, *, now: datetime, invited: bool) -> Due:
+    known = Known(row.email_hash, row.remote_status, row.content_hash) if row is not None else None
+    contact = contact_of(member, organisation, links, known, invited=invited)
+    write = write_for(member.status, contact, known, invited=invited)
+    return Due(member.id, member.audience_due_at or now, member.status, write, contact, row.synced_at if row is not None else None)
+
+
+def contact_of(member: Member, organisation: str, links: Links, known: Known | None, *, invited: bool = False) -> Contact:
+    """A member as Mailchimp is to know them. The status of a known contact is left alone, but for those who left and came back."""
+    status = status_to_set(member.status, known)
+    if invited and (known is None or known.remote_status != ContactStatus.SUBSCRIBED):
+        status = ContactStatus.PENDING if known is not None else None
+    return Contact(
+        email=member.email,
+        status=status,
+        status_if_new=ContactStatus.PENDING if invited else ContactStatus.SUBSCRIBED,
+        merge_fields={
+            "FNAME": member.first_name,
+            "LNAME": member.last_name,
+            "ORG": organisation,
+            "PREFS": links.preferences(member.id),
+        },
+        language=member.language,
+        opt_in_at=member.consent_at,
+        opt_in_ip=member.consent_ip,
+        previous_hash=known.email_hash if known is not None and known.email_hash != subscriber_hash(member.email) else "",
+    )

@@ -1,0 +1,1 @@
+"""API keys, roles, sessions and the audit trail."""

@@ -1,0 +1,113 @@
+"""All wiring in one visible place: from settings to the parts of a running process."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from arq.connections import ArqRedis, RedisSettings
+
+from service.clock import clock_from
+from service.db import Database
+from service.embedded import redis_settings
+from service.limits import LocalLimiter, RedisLimiter
+from service.links import Links
+from service.messages.suppressions import stopped_keys
+from service.parts import Parts
+from service.providers.build import build_providers, build_slots
+from service.providers.config import MailchimpConfig
+from service.queue import Queue, SilentQueue, open_queue
+from service.rendering import Community, Renderer
+from service.resources.embedding import MiniLM, find_model
+from service.resources.matching import Matcher
+from service.settings import Settings
+from service.tokens import Tokens
+
+log = logging.getLogger(__name__)
+
+TEMPLATES = Path(__file__).resolve().parent.parent / "email_templates"
+SANDBOX_KEY = "sandbox-key-us1"
+SANDBOX_TRANSACTIONAL_KEY = "md-sandbox-key"
+SANDBOX_AUDIENCE = "sandbox01"
+
+
+def mailchimp_config(settings: Settings) -> MailchimpConfig:
+    """What the adapters need. Without a Mailchimp key they speak to the stand-in on SANDBOX_PORT, over the same HTTP."""
+    stand_in = f"http://127.0.0.1:{settings.sandbox_port}"
+    marketing_url, transactional_url = settings.mailchimp_marketing_url, settings.mailchimp_transactional_url
+    if settings.uses_sandbox:
+        return MailchimpConfig(
+            api_key=SANDBOX_KEY,
+            audience_id=settings.mailchimp_audience_id or SANDBOX_AUDIENCE,
+            transactional_key=settings.mailchimp_transactional_key.get_secret_value() or SANDBOX_TRANSACTIONAL_KEY,
+            marketing_url=marketing_url or f"{stand_in}/3.0",
+            transactional_url=transactional_url or f"{stand_in}/api/1.0",
+        )
+    config = MailchimpConfig(
+        api_key=settings.mailchimp_api_key.get_secret_value(),
+        audience_id=settings.mailchimp_audience_id,
+        transactional_key=settings.mailchimp_transactional_key.get_secret_value(),
+        marketing_url=marketing_url,
+    )
+    return replace(config, transactional_url=transactional_url) if transactional_url else config
+
+
+def make_renderer(settings: Settings) -> Renderer:
+    """The templates with the community's own values."""
+    community = Community(
+        name=settings.community_name,
+        sender_name=settings.sender_name,
+        postal_address=settings.postal_address,
+        base_url=settings.base_url,
+        facilitator_name=settings.from_name,
+    )
+    return Renderer(TEMPLATES, community)
+
+
+def make_matcher() -> Matcher:
+    """Reason-to-resource matching by meaning, or by words alone where the model's weights are not installed."""
+    try:
+        return Matcher(MiniLM(find_model()))
+    except (OSError, RuntimeError) as error:
+        log.warning("matching by words only: %s", type(error).__name__)
+        return Matcher(None)
+
+
+@asynccontextmanager
+async def open_parts(settings: Settings, *, redis: RedisSettings | None = None) -> AsyncIterator[Parts]:
+    """Everything a process needs. `redis` None: a command that leaves the work to the worker's tick, and no shared limits."""
+    async with AsyncExitStack() as stack:
+        database = Database(settings.database)
+        stack.push_async_callback(database.close)
+        queue: Queue = SilentQueue()
+        pool: ArqRedis | None = None
+        if redis is not None:
+            queue, pool = await open_queue(redis)
+            stack.push_async_callback(pool.aclose)
+        clock = clock_from(settings.clock_file)
+        config = mailchimp_config(settings)
+        providers = build_providers(config, slots=build_slots(config, pool), clock=clock)
+        stack.push_async_callback(providers.close)
+        tokens = Tokens(*settings.signing_keys())
+        yield Parts(
+            settings=settings,
+            database=database,
+            queue=queue,
+            clock=clock,
+            tokens=tokens,
+            links=Links(tokens, settings),
+            renderer=make_renderer(settings),
+            providers=providers,
+            matcher=make_matcher(),
+            is_stopped=stopped_keys,
+            limiter=LocalLimiter() if pool is None else RedisLimiter(pool),
+        )
+
+
+@asynccontextmanager
+async def open_parts_with_redis(settings: Settings) -> AsyncIterator[Parts]:
+    """As `open_parts`, over the Redis of the settings: REDIS_URL, or the embedded one of VAR_DIR."""
+    with redis_settings(settings.redis_url.get_secret_value(), settings.var_dir / "redis") as redis:
+        async with open_parts(settings, redis=redis) as parts:
+            yield parts

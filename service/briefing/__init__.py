@@ -1,0 +1,1 @@
+"""The facilitator's day and week."""

@@ -1,0 +1,1 @@
+"""Mailchimp campaigns, step by step, and their results."""

@@ -1,0 +1,128 @@
+"""`kindling doctor` and `kindling mailchimp setup`: each finding in a line, with the mend."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+from rich.table import Table
+
+from service.bootstrap import open_parts_with_redis
+from service.cli.checks import check_migrated
+from service.cli.context import out
+from service.db import database_now
+from service.messages.halts import halts
+from service.migrations import revisions
+from service.parts import Parts
+from service.providers.base import ProviderError
+from service.providers.build import MailchimpProviders
+from service.providers.findings import Finding
+from service.settings import Environment, Settings
+from service.webhooks.setup import set_up_mailchimp
+
+MOST_CLOCK_DIFFERENCE = timedelta(seconds=30)
+
+
+async def examine(settings: Settings) -> bool:
+    """Print what was found; True when nothing fails."""
+    healthy = True
+    table = Table(show_header=False, box=None, pad_edge=False)
+    async with open_parts_with_redis(settings) as parts:
+        async for finding in _findings(parts):
+            healthy = healthy and finding.ok
+            mark = "[green]ok  [/green]" if finding.ok else "[red]FAIL[/red]"
+            table.add_row(mark, finding.name, finding.detail + (f"\n→ {finding.mend}" if finding.mend and not finding.ok else ""))
+    out.print(table)
+    return healthy
+
+
+async def _findings(parts: Parts) -> AsyncIterator[Finding]:
+    async for finding in _database(parts):
+        yield finding
+    ok = await parts.queue.answers()
+    yield Finding("Redis", ok, "answers" if ok else "does not answer", "Start it, or correct REDIS_URL.")
+    for found in _settings(parts.settings):
+        yield found
+    async for finding in _mailchimp(parts):
+        yield finding
+
+
+async def _database(parts: Parts) -> AsyncIterator[Finding]:
+    kind = "SQLite" if parts.database.is_sqlite else "PostgreSQL"
+    has, newest = await revisions(parts.database)
+    yield Finding("database", True, f"{kind} answers")
+    yield Finding("migrations", has == newest, f"at {has or 'none'}", "Run `kindling migrate`.")
+    if has != newest:
+        return
+    async with parts.database.reading() as session:
+        difference = abs(await database_now(session) - parts.clock.now())
+        stopped = await halts(session)
+    rehearsal = parts.settings.clock_file is not None
+    fits = rehearsal or difference < MOST_CLOCK_DIFFERENCE
+    detail = "moved by CLOCK_FILE for a rehearsal" if rehearsal else f"{difference.total_seconds():.1f} s from the database's"
+    yield Finding("clock", fits, detail, "Set this machine's clock by a time server.")
+    for row in stopped:
+        yield Finding(
+            f"sending by {row.product}", False, f"stopped since {row.since:%Y-%m-%d %H:%M} UTC: {row.title}", "Mend the key or account."
+        )
+
+
+def _settings(settings: Settings) -> list[Finding]:
+    at_home = settings.environment is Environment.EMBEDDED
+    reply_way = f"come in at {settings.reply_host}" if settings.reply_host else f"go to {settings.from_email.partition('@')[2]} mailboxes"
+    return [
+        Finding(
+            "time zone", True, f"{settings.timezone}; the newsletter goes {settings.newsletter_weekday} {settings.newsletter_time:%H:%M}"
+        ),
+        Finding("environment", True, "embedded: for trying out and small communities" if at_home else "production"),
+        Finding("replies", True, reply_way),
+        Finding(
+            "facilitator",
+            bool(settings.facilitator_address),
+            "gets replies and the morning mail" if settings.facilitator_address else "has no address",
+            "Set FACILITATOR_EMAIL.",
+        ),
+    ]
+
+
+async def _mailchimp(parts: Parts) -> AsyncIterator[Finding]:
+    if parts.settings.uses_sandbox:
+        yield Finding("Mailchimp", True, "no key is set: the stand-in is used, no mail leaves this machine")
+    try:
+        info = await parts.providers.audience.check()
+    except ProviderError as error:
+        yield Finding(
+            "Mailchimp key", False, str(error), "Check MAILCHIMP_API_KEY and MAILCHIMP_AUDIENCE_ID, and that Mailchimp is reachable."
+        )
+        return
+    yield Finding("Mailchimp key", True, f"works; the audience has {info.member_count} contacts")
+    way = "Transactional: each personal mail by itself" if parts.providers.mailer else "Marketing only: small campaigns of the day"
+    yield Finding("personal mail", True, way)
+    if isinstance(parts.providers, MailchimpProviders):
+        can_schedule = (await parts.providers.account_facts()).plan_can_schedule is not False
+        timer = (
+            "scheduled at Mailchimp for quarter hours, else our own timer sends"
+            if can_schedule
+            else "our own timer sends: the plan can't schedule"
+        )
+        yield Finding("newsletter time", True, timer)
+    if parts.providers.mailer is not None:
+        try:
+            await parts.providers.mailer.check()
+            yield Finding("Transactional key", True, "works")
+        except ProviderError as error:
+            yield Finding("Transactional key", False, str(error), "Check MAILCHIMP_TRANSACTIONAL_KEY.")
+            return
+    if isinstance(parts.providers, MailchimpProviders):
+        for finding in await set_up_mailchimp(parts, parts.providers, dry_run=True):
+            missing = finding.changed
+            yield Finding(finding.name, finding.ok and not missing, finding.detail, finding.mend or "Run `kindling mailchimp setup`.")
+
+
+async def set_up(settings: Settings, *, dry_run: bool) -> None:
+    """Make what is missing at Mailchimp and print each finding."""
+    async with open_parts_with_redis(settings) as parts:
+        await check_migrated(parts.database)
+        if not isinstance(parts.providers, MailchimpProviders):
+            return
+        for finding in await set_up_mailchimp(parts, parts.providers, dry_run=dry_run):
+            mark = "[green]ok[/green]" if finding.ok else "[red]mend[/red]"
+            out.print(f"{mark}  {finding.name}: {finding.detail}" + (f"\n    → {finding.mend}" if finding.mend else ""))

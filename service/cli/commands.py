@@ -1,0 +1,164 @@
+"""The commands, each a few lines: read the settings, call a feature, show the result."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service.auth.rules import Role
+from service.cli.become import become, sandbox_command
+from service.cli.context import fail, out, run, settings_or_fail
+from service.settings import Settings
+
+# Each command imports what it needs when it runs: `kindling --help` and shell completion must not load the whole service.
+
+app = typer.Typer(
+    help="Kindling keeps a community of practice warm by email.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+import_app = typer.Typer(help="Bring data in.", no_args_is_help=True)
+keys_app = typer.Typer(help="API keys.", no_args_is_help=True)
+mailchimp_app = typer.Typer(help="The Mailchimp account.", no_args_is_help=True)
+app.add_typer(import_app, name="import")
+app.add_typer(keys_app, name="keys")
+app.add_typer(mailchimp_app, name="mailchimp")
+
+
+class MeasureFormat(StrEnum):
+    """How measures are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+    HTML = "html"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The entry point of the `kindling` command."""
+    app(args=list(arguments) if arguments is not None else None)
+
+
+@app.command()
+def up() -> None:
+    """API, worker and (without a Mailchimp key) the sandbox, until Ctrl-C."""
+    from service.cli.up import run_up
+
+    run(run_up(settings_or_fail()))
+
+
+@app.command("serve")
+def serve_command() -> None:
+    """The API alone."""
+    from service.cli.serving import serve
+    from service.cli.up import ensure_given_admin_key
+
+    settings = settings_or_fail(quiet=False)
+    run(ensure_given_admin_key(settings))
+    serve(settings)
+
+
+@app.command()
+def worker() -> None:
+    """A worker alone."""
+    settings_or_fail()
+    become("workers")
+
+
+@app.command()
+def sandbox() -> None:
+    """The stand-in for Mailchimp alone."""
+    become(*sandbox_command(settings_or_fail())[2:])
+
+
+@app.command("migrate")
+def migrate_command() -> None:
+    """Bring the database to the current shape."""
+    from service.migrations import migrate
+
+    settings = settings_or_fail()
+    migrate(settings.database)
+    out.print("The database is up to date.")
+
+
+@app.command("demo")
+def demo_command(
+    csv: Annotated[Path | None, typer.Option(help="members to use instead of the sample community (a Mailchimp export will do)")] = None,
+) -> None:
+    """The whole job, end to end, on a sample community or your own CSV, with the sandbox."""
+    from service.cli.demo import run_demo
+
+    if csv is not None and not csv.is_file():
+        fail(f"There is no file {csv}. Give the path of a CSV file.")
+    run(run_demo(settings_or_fail(), csv))
+
+
+@import_app.command("members")
+def import_members(
+    file: Annotated[Path, typer.Argument(help="CSV: our own columns, or a Mailchimp audience export as it is")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would happen, change nothing")] = False,
+) -> None:
+    """Members from a CSV file, with a progress bar and a file of rejected rows with reasons."""
+    from service.cli.importing import import_file
+
+    if not file.is_file():
+        fail(f"There is no file {file}. Give the path of a CSV file.")
+    run(import_file(settings_or_fail(), file, dry_run=dry_run))
+
+
+@keys_app.command("create")
+def create_key_command(
+    role: Annotated[Role, typer.Option(help="viewer reads, facilitator runs the community, admin also keys and erasure")],
+    name: Annotated[str, typer.Option(help="who or what will use it")],
+) -> None:
+    """Make an API key; it is printed once."""
+    out.print(run(_create_key(settings_or_fail(), role, name)), soft_wrap=True, markup=False)
+
+
+async def _create_key(settings: Settings, role: Role, name: str) -> str:
+    from service.auth.keys import create_key
+    from service.cli.up import prepare
+    from service.clock import clock_from
+    from service.db import Database
+
+    await prepare(settings)
+    database = Database(settings.database)
+    try:
+        async with database.transaction() as session:
+            _, key = await create_key(session, name=name, role=role, now=clock_from(settings.clock_file).now())
+    finally:
+        await database.close()
+    return key
+
+
+@app.command()
+def measures(
+    quarter: Annotated[str | None, typer.Argument(help="2026-Q3; the running quarter when left out")] = None,
+    format: Annotated[MeasureFormat, typer.Option(help="how to print")] = MeasureFormat.TABLE,  # noqa: A002  # the contract's name
+) -> None:
+    """The quarterly measures."""
+    from service.cli.measuring import print_measures
+
+    run(print_measures(settings_or_fail(), quarter, format))
+
+
+@app.command()
+def doctor() -> None:
+    """Check database, Redis, Mailchimp, webhooks, sender, clock: a line each, with the mend; exit status 1 if one fails."""
+    from service.cli.care import examine
+
+    if not run(examine(settings_or_fail())):
+        raise typer.Exit(1)
+
+
+@mailchimp_app.command("setup")
+def mailchimp_setup(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what is missing, change nothing")] = False,
+) -> None:
+    """Make what is missing at Mailchimp: merge fields, folder, webhooks, reply route. May be run again at any time."""
+    from service.cli.care import set_up
+
+    run(set_up(settings_or_fail(), dry_run=dry_run))

@@ -1,0 +1,142 @@
+"""Engine, sessions and transactions for SQLite and PostgreSQL. Only this file commits; imports nothing of the features."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import uuid_utils.compat
+from sqlalchemy import JSON, Connection, Table, event, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlmodel import SQLModel
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+SQLModel.metadata.naming_convention = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+JsonType = JSON().with_variant(JSONB(), "postgresql")
+"""A JSON column on either database: `Field(sa_type=JsonType)`."""
+
+BUSY_TIMEOUT_MS = 60_000
+POOL_SIZE = 10
+AfterCommit = Callable[[], Awaitable[None]]
+_in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
+
+
+def new_id() -> UUID:
+    """A fresh UUIDv7: ids sort by the time they were made."""
+    return uuid_utils.compat.uuid7()
+
+
+def after_commit(session: AsyncSession, call: AfterCommit) -> None:
+    """Run `call` once the session's transaction is committed; forgotten on rollback."""
+    session.info.setdefault("after_commit", []).append(call)
+
+
+class Database:
+    """One database. SQLite has one writer at a time: writers queue here instead of colliding in the file."""
+
+    def __init__(self, url: str) -> None:
+        self.is_sqlite = url.startswith("sqlite")
+        self.engine = _engine(url, is_sqlite=self.is_sqlite)
+        self._writing = self.engine.execution_options(begin="IMMEDIATE")
+        self._writer = asyncio.Lock()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """A session whose changes are committed at the end, or rolled back on any error. Never opened inside another,
+        never held open while a provider is called.
+        """
+        if _in_transaction.get():
+            raise RuntimeError("a transaction is open already: pass its session on")
+        if self.is_sqlite:
+            async with self._writer, self._committed() as session:
+                yield session
+        else:
+            async with self._committed() as session:
+                yield session
+        for call in session.info.pop("after_commit", []):
+            await call()
+
+    @asynccontextmanager
+    async def _committed(self) -> AsyncIterator[AsyncSession]:
+        mark = _in_transaction.set(True)
+        try:
+            async with AsyncSession(self._writing, expire_on_commit=False) as session:
+                yield session
+                await session.commit()
+        finally:
+            _in_transaction.reset(mark)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        """A session for reading; whatever it changes is thrown away."""
+        async with AsyncSession(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self.engine.dispose()
+
+
+def _engine(url: str, *, is_sqlite: bool) -> AsyncEngine:
+    # parameters are people's data: an error must not carry them into a log
+    if not is_sqlite:
+        return create_async_engine(
+            url, hide_parameters=True, pool_size=POOL_SIZE, max_overflow=POOL_SIZE, pool_timeout=5, pool_pre_ping=True
+        )
+    engine = create_async_engine(url, hide_parameters=True, pool_size=POOL_SIZE, max_overflow=POOL_SIZE, pool_timeout=30)
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # the driver must not begin transactions behind our back
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", f"busy_timeout={BUSY_TIMEOUT_MS}", "cache_size=-32000"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: Connection) -> None:
+        # a transaction that reads first and writes later would fail at the write: writers take the lock at once
+        connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get('begin', 'DEFERRED')}")
+
+    return engine
+
+
+def is_sqlite(session: AsyncSession) -> bool:
+    """Which of the two databases this session speaks to."""
+    return session.get_bind().dialect.name == "sqlite"
+
+
+async def database_now(session: AsyncSession) -> datetime:
+    """The database's own clock (aware, UTC): leases of several workers are compared by one clock."""
+    if is_sqlite(session):
+        found = (await session.exec(text("SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')"))).scalar_one()  # type: ignore[call-overload]
+        return datetime.fromisoformat(found).replace(tzinfo=UTC)
+    found = (await session.exec(text("SELECT clock_timestamp()"))).scalar_one()  # type: ignore[call-overload]
+    at: datetime = found.astimezone(UTC)
+    return at
+
+
+async def insert_new(session: AsyncSession, model: type[SQLModel], rows: Sequence[dict[str, Any]], *, unique: Sequence[str]) -> None:
+    """Insert the rows whose `unique` columns are not there yet, in one go; the others are left as they are.
+
+    One prepared statement run for many rows: several times faster than one statement with all the values.
+    """
+    if not rows:
+        return
+    table: Table = model.__table__  # type: ignore[attr-defined]
+    make = sqlite.insert if is_sqlite(session) else postgresql.insert
+    statement = make(table).on_conflict_do_nothing(index_elements=list(unique))
+    connection = await session.connection()
+    await connection.execute(statement, list(rows))

@@ -1,0 +1,1 @@
+"""Opens, clicks, replies and attendance, people told apart from machines."""

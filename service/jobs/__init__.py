@@ -1,0 +1,1 @@
+"""Long work that reports its progress: `/jobs/{id}`."""

@@ -1,0 +1,64 @@
+"""The addresses that mails carry: preferences, unsubscribe, confirm, approve, reply. Imports tokens and settings only."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from uuid import UUID
+
+from service.errors import InvalidInput
+from service.settings import Settings
+from service.tokens import Purpose, Tokens
+
+
+class Links:
+    """Makes the signed addresses of one deployment."""
+
+    def __init__(self, tokens: Tokens, settings: Settings) -> None:
+        self._tokens = tokens
+        self._base = settings.base_url
+        self._reply_domain = settings.reply_host
+        self._from_email = settings.from_email
+        self._list_id = f"<newsletter.{settings.from_email.partition('@')[2]}>"
+
+    def page(self, path: str) -> str:
+        """A page of ours by its path (`/join`)."""
+        return f"{self._base}{path}"
+
+    def preferences(self, member_id: UUID) -> str:
+        """The member's preference page; never expires."""
+        return f"{self._base}/preferences/{self._tokens.sign(Purpose.PREFERENCES, member_id.hex)}"
+
+    def unsubscribe(self, member_id: UUID, purpose: str) -> str:
+        """One-click unsubscribe (RFC 8058) for a purpose (newsletter, nudges, all); never expires."""
+        return f"{self._base}/unsubscribe/{self._tokens.sign(Purpose.UNSUBSCRIBE, f'{member_id.hex}.{purpose}')}"
+
+    def confirm(self, join_request_id: UUID, *, now: datetime) -> str:
+        """Confirms a join request."""
+        return f"{self._base}/confirm/{self._tokens.sign_timed(Purpose.CONFIRM, join_request_id.hex, now=now)}"
+
+    def reply_to(self, delivery_id: UUID) -> str:
+        """Where the answer to a delivery goes: back to us with a token, or to the sender's own mailbox."""
+        return self._tokens.reply_address(delivery_id, self._reply_domain) if self._reply_domain else self._from_email
+
+    def list_headers(self, unsubscribe_url: str) -> Mapping[str, str]:
+        """Headers of mail a person may leave (RFC 8058, RFC 2919)."""
+        return {
+            "List-Unsubscribe": f"<{unsubscribe_url}>",
+            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+            "List-Id": self._list_id,
+        }
+
+    def member_of_preferences(self, token: str) -> UUID:
+        """The member behind a preference link. Raises InvalidInput."""
+        return _uuid(self._tokens.read(Purpose.PREFERENCES, token))
+
+    def member_and_purpose_of_unsubscribe(self, token: str) -> tuple[UUID, str]:
+        """The member and purpose behind an unsubscribe link. Raises InvalidInput."""
+        member, _, purpose = self._tokens.read(Purpose.UNSUBSCRIBE, token).partition(".")
+        return _uuid(member), purpose
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(hex=text)
+    except ValueError as error:
+        raise InvalidInput("This link is not complete. Please use the whole link from your email.") from error

@@ -1,0 +1,1 @@
+"""The quarterly measures: what a sponsor reads, exact and explained."""

@@ -1,0 +1,113 @@
+"""Routes for the measures and for activity. The routes with an ending stand before the plain one, which would match them too."""
+
+import base64
+from datetime import date
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Response
+
+from service.auth.access import CallerDep
+from service.auth.audit import record
+from service.deps import BAD_CURSOR, NowDep, Page, PageDep, SessionDep, SettingsDep
+from service.errors import InvalidInput
+from service.measures.activity import USUAL_DAYS, Activity, activity
+from service.measures.breakdown import Grouping, breakdown
+from service.measures.closing import close_quarter, measures_of, quarters_since_start
+from service.measures.figures import Window
+from service.measures.page import page as html_page
+from service.measures.quarter import Frame, read_span
+from service.measures.quarters import Quarter
+from service.measures.shapes import Figures, Headline
+from service.measures.table import as_csv
+
+router = APIRouter(tags=["measures"])
+
+
+def _frame(settings: SettingsDep) -> Frame:
+    return Frame(settings.zone, settings.base_url)
+
+
+FrameDep = Annotated[Frame, Depends(_frame)]
+_CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {}}}}
+_HTML: dict[int | str, dict[str, Any]] = {200: {"content": {"text/html": {}}}}
+
+
+@router.get("/measures")
+async def list_quarters(session: SessionDep, page: PageDep, frame: FrameDep, now: NowDep) -> Page[Headline]:
+    """Every quarter since the first with any history, the running one first, with its headline figures."""
+    quarters = await quarters_since_start(session, frame, now=now)
+    if page.after is not None:
+        try:
+            after = Quarter.parse(page.after)
+        except ValueError as error:
+            raise BAD_CURSOR from error
+        quarters = [quarter for quarter in quarters if quarter < after]
+    shown = quarters[: page.limit]
+    items = [Headline.of(await measures_of(session, quarter, frame, now=now, restated=False)) for quarter in shown]
+    more = len(quarters) > len(shown)
+    return Page(items=items, next_cursor=base64.urlsafe_b64encode(str(shown[-1]).encode()).decode() if more else None)
+
+
+@router.get("/measures/range")
+async def measures_of_range(
+    session: SessionDep,
+    frame: FrameDep,
+    now: NowDep,
+    first: Annotated[date, Query(alias="from", description="the first day")],
+    last: Annotated[date, Query(alias="to", description="the last day, included")],
+    by: Grouping | None = None,
+) -> Figures:
+    """The measures of any run of days; the change is against as many days before."""
+    return await _figures(session, f"{first}..{last}", frame, now, by)
+
+
+@router.get("/measures/{quarter}.csv", response_class=Response, responses=_CSV)
+async def measures_as_csv(quarter: str, session: SessionDep, frame: FrameDep, now: NowDep) -> Response:
+    """Every figure as a row."""
+    figures = await _figures(session, quarter, frame, now, None)
+    name = f"measures-{figures.quarter or figures.period}.csv"
+    return Response(as_csv(figures), media_type="text/csv", headers={"Content-Disposition": f'attachment; filename="{name}"'})
+
+
+@router.get("/measures/{quarter}.html", response_class=Response, responses=_HTML)
+async def measures_as_page(quarter: str, session: SessionDep, frame: FrameDep, now: NowDep, settings: SettingsDep) -> Response:
+    """A page to read and print."""
+    figures = await _figures(session, quarter, frame, now, None)
+    return Response(html_page(figures, community=settings.community_name), media_type="text/html")
+
+
+@router.get("/measures/{quarter}")
+async def show_measures(quarter: str, session: SessionDep, frame: FrameDep, now: NowDep, by: Grouping | None = None) -> Figures:
+    """The measures of a quarter (`2026-Q3`), a month (`2026-07`) or a range of days (`2026-07-01..2026-08-15`).
+
+    A closed quarter is answered as it was closed; `restated` then tells what would differ today. `by` adds a breakdown.
+    """
+    return await _figures(session, quarter, frame, now, by)
+
+
+@router.post("/measures/{quarter}/close")
+async def close(quarter: str, session: SessionDep, frame: FrameDep, now: NowDep, caller: CallerDep) -> Figures:
+    """Freeze a quarter's figures; possible from 14 days after its end. Closing it again changes nothing."""
+    span = read_span(quarter, frame, now=now)
+    if not isinstance(span, Quarter):
+        raise InvalidInput.field("quarter", "only quarters are closed; write it like 2026-Q3")
+    snapshot = await close_quarter(session, span, frame, now=now, by=caller.name)
+    if snapshot.closed_at == now:
+        record(session, actor=caller.name, action="close_quarter", subject_type="quarter", subject_id=str(span), now=now)
+    return Figures.model_validate(snapshot.figures)
+
+
+@router.get("/activity")
+async def show_activity(
+    session: SessionDep, settings: SettingsDep, now: NowDep, days: Annotated[int, Query(ge=1, le=366)] = USUAL_DAYS
+) -> Activity:
+    """When members are active, by weekday and hour where the community lives, over the last `days`; and the best hour."""
+    return await activity(session, settings.zone, now=now, days=days)
+
+
+async def _figures(session: SessionDep, text: str, frame: Frame, now: NowDep, by: Grouping | None) -> Figures:
+    span = read_span(text, frame, now=now)
+    figures = await measures_of(session, span, frame, now=now)
+    if by is None:
+        return figures
+    return figures.model_copy(update={"breakdown": await breakdown(session, Window.of(span, frame.zone), by, now=now)})

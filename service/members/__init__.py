@@ -1,0 +1,1 @@
+"""Member records, organisations, consent and reasons to join."""

@@ -1,0 +1,117 @@
+"""Lists of members and organisations as the API shows them."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, String, cast, func, or_
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
+
+from service.deps import Page, PageRequest, page_of
+from service.members.models import Member, Organisation, OrganisationDomain
+from service.members.organisations import find_organisation, people_of
+from service.members.rules import LeadershipRole, MemberStatus
+from service.members.shapes import MemberPublic, OrganisationPublic
+
+
+async def _with_names(session: AsyncSession, members: list[MemberPublic]) -> None:
+    ids = {member.organisation_id for member in members if member.organisation_id is not None}
+    names = dict((await session.exec(select(Organisation.id, Organisation.name).where(col(Organisation.id).in_(ids)))).all())
+    for member in members:
+        member.organisation = names[member.organisation_id] if member.organisation_id else None
+
+
+async def shown(session: AsyncSession, member: Member) -> MemberPublic:
+    """One member as the API shows them."""
+    public = MemberPublic.model_validate(member, from_attributes=True)
+    await _with_names(session, [public])
+    return public
+
+
+def has_lapsed(*, now: datetime, after_days: int) -> ColumnElement[bool]:
+    """On the mailing list, and no sign of life for `after_days` (since joining, where there never was one)."""
+    since = func.coalesce(col(Member.last_active_at), col(Member.joined_at), col(Member.created_at))
+    return (col(Member.status) == MemberStatus.SUBSCRIBED) & (since < now - timedelta(days=after_days))
+
+
+async def list_members(
+    session: AsyncSession,
+    page: PageRequest,
+    *,
+    now: datetime,
+    lapsed_after_days: int,
+    status: MemberStatus | None = None,
+    organisation: str | None = None,
+    role: LeadershipRole | None = None,
+    lapsed: bool | None = None,
+    q: str | None = None,
+) -> Page[MemberPublic]:
+    """Members newest first, those that all given filters fit. `organisation` is an id or a name; `q` looks in names, address and
+    organisation."""
+    query = select(Member)
+    if status is not None:
+        query = query.where(Member.status == status)
+    if organisation is not None:
+        query = query.where(Member.organisation_id == await _organisation_id(session, organisation))
+    if role is not None:  # the roles are words of ours, so that looking for one in quotation marks in the JSON text is exact
+        query = query.where(cast(Member.leadership_roles, String).contains(f'"{role}"', autoescape=True))
+    if lapsed is not None:
+        is_lapsed = has_lapsed(now=now, after_days=lapsed_after_days)
+        query = query.where(is_lapsed if lapsed else ~is_lapsed)
+    if q:
+        query = _looking_for(query, q)
+    found = await page_of(session, query, col(Member.id), page, MemberPublic)
+    await _with_names(session, found.items)
+    return found
+
+
+def _looking_for(query: SelectOfScalar[Member], text: str) -> SelectOfScalar[Member]:
+    for word in text.split()[:10]:
+        in_organisation = select(Organisation.id).where(col(Organisation.name).icontains(word, autoescape=True))
+        places = (col(Member.first_name), col(Member.last_name), col(Member.email))
+        query = query.where(
+            or_(*(place.icontains(word, autoescape=True) for place in places), col(Member.organisation_id).in_(in_organisation))
+        )
+    return query
+
+
+async def _organisation_id(session: AsyncSession, text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        found = await find_organisation(session, text)
+        return found.id if found else UUID(int=0)
+
+
+async def list_organisations(session: AsyncSession, page: PageRequest, *, q: str | None = None) -> Page[OrganisationPublic]:
+    """Organisations newest first, those merged into others left out (they are aliases)."""
+    query = select(Organisation).where(col(Organisation.merged_into_id).is_(None))
+    if q:
+        query = query.where(col(Organisation.name).icontains(q, autoescape=True))
+    found = await page_of(session, query, col(Organisation.id), page, OrganisationPublic)
+    await _complete(session, found.items)
+    return found
+
+
+async def shown_organisation(session: AsyncSession, organisation: Organisation) -> OrganisationPublic:
+    """One organisation as the API shows it."""
+    public = OrganisationPublic.model_validate(organisation, from_attributes=True)
+    await _complete(session, [public])
+    return public
+
+
+async def _complete(session: AsyncSession, organisations: list[OrganisationPublic]) -> None:
+    by_id = {organisation.id: organisation for organisation in organisations}
+    domains = await session.exec(select(OrganisationDomain).where(col(OrganisationDomain.organisation_id).in_(by_id)))
+    for row in domains:
+        by_id[row.organisation_id].domains.append(row.domain)
+    aliases = await session.exec(select(Organisation.merged_into_id, Organisation.name).where(col(Organisation.merged_into_id).in_(by_id)))
+    for owner, name in aliases:
+        if owner is not None:
+            by_id[owner].aliases.append(name)
+    for organisation_id, count in (await people_of(session, list(by_id))).items():
+        by_id[organisation_id].people = count
+    for organisation in organisations:
+        organisation.domains.sort()
+        organisation.aliases.sort()

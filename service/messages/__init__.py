@@ -1,0 +1,1 @@
+"""Messages, deliveries and suppressions: everything that leaves the building."""

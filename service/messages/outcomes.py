@@ -1,0 +1,104 @@
+"""What a provider's answer means for a delivery, and writing it down under the fence."""
+
+import logging
+import random
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from service.messages.models import Delivery
+from service.messages.rules import DeliveryStatus, SuppressionPurpose, SuppressionReason, advanced
+from service.messages.suppressions import suppress
+from service.providers.base import Misconfigured, OutcomeUnknown, ProviderError, Rejected, SendResult, SendStatus, Temporary
+
+log = logging.getLogger(__name__)
+
+FIRST_RETRY_SECONDS = 30.0
+LONGEST_RETRY_SECONDS = 3600.0
+MOST_ATTEMPTS = 12
+HALTED_RETRY_SECONDS = 60.0
+
+SUPPRESSION_OF_REJECT = {
+    "hard-bounce": SuppressionReason.HARD_BOUNCE,
+    "spam": SuppressionReason.COMPLAINT,
+    "unsub": SuppressionReason.UNSUBSCRIBE,
+    "custom": SuppressionReason.PROVIDER,
+    "invalid": SuppressionReason.INVALID,
+}
+"""The provider refuses the address itself: we must not mail it either. `soft-bounce` is lifted by the provider within a day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is to be written about one try."""
+
+    status: DeliveryStatus
+    provider_id: str = ""
+    reason: str = ""
+    error: str = ""
+    retry_seconds: float = 0.0
+    needs_person: bool = False
+    halts: Misconfigured | None = None
+
+
+def outcome_of_result(result: SendResult) -> Outcome:
+    """The provider answered."""
+    status = DeliveryStatus.ACCEPTED if result.status is SendStatus.ACCEPTED else DeliveryStatus.REJECTED
+    return Outcome(status, provider_id=result.provider_id, reason=result.reason)
+
+
+def outcome_of_error(error: ProviderError, *, attempts: int) -> Outcome:
+    """The provider did not take it, or nobody knows."""
+    text = f"{error.title} (HTTP {error.status})" if error.status else error.title
+    match error:
+        case Misconfigured():
+            return Outcome(DeliveryStatus.QUEUED, error=text, retry_seconds=HALTED_RETRY_SECONDS, halts=error)
+        case Rejected():
+            return Outcome(DeliveryStatus.REJECTED, reason=error.title, error=text)
+        case OutcomeUnknown():
+            return Outcome(DeliveryStatus.IN_DOUBT, error=text)
+        case Temporary() if attempts < MOST_ATTEMPTS:
+            return Outcome(DeliveryStatus.QUEUED, error=text, retry_seconds=error.retry_after_seconds or _backoff(attempts))
+        case Temporary():
+            return Outcome(DeliveryStatus.FAILED, reason="too_many_tries", error=text, needs_person=True)
+    return Outcome(DeliveryStatus.IN_DOUBT, error=text)
+
+
+def _backoff(attempts: int) -> float:
+    """Seconds to wait, doubling, with jitter so that many rows don't come back at once."""
+    longest: float = min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** max(0, attempts - 1))
+    return random.uniform(longest / 2, longest)  # noqa: S311  # not a secret
+
+
+async def record_outcome(session: AsyncSession, delivery_id: UUID, fence: int, outcome: Outcome, *, now: datetime) -> bool:
+    """Write one outcome, if the claim is still ours; False when another claim has come since. A receipt that was faster than
+    this record keeps what it proved.
+    """
+    row = (await session.exec(select(Delivery).where(Delivery.id == delivery_id).with_for_update())).one_or_none()
+    if row is None or row.fence != fence:
+        log.warning("late record refused: delivery=%s", delivery_id)
+        return False
+    row.lease_owner, row.lease_until = "", None
+    row.last_error = outcome.error[:300]
+    row.provider_id = outcome.provider_id or row.provider_id
+    still_ours = row.status in {DeliveryStatus.SENDING, DeliveryStatus.IN_DOUBT}
+    if outcome.status is DeliveryStatus.ACCEPTED:
+        row.status = advanced(DeliveryStatus(row.status), DeliveryStatus.ACCEPTED)
+        row.accepted_at = row.accepted_at or now
+        row.needs_person = False
+    elif still_ours:
+        row.status = outcome.status
+        row.needs_person = outcome.needs_person
+        row.reason = outcome.reason[:100]
+        if outcome.status is DeliveryStatus.QUEUED:
+            row.due_at = now + timedelta(seconds=outcome.retry_seconds)
+        if outcome.status is DeliveryStatus.IN_DOUBT:
+            row.looked_up_count = 0
+    session.add(row)
+    reason = SUPPRESSION_OF_REJECT.get(outcome.reason) if outcome.status is DeliveryStatus.REJECTED else None
+    if reason is not None and row.member_id is not None and row.email:
+        await suppress(session, row.email, purpose=SuppressionPurpose.ALL, reason=reason, source="provider_answer", now=now)
+    return True

@@ -1,0 +1,116 @@
+"""What the provider reports about a delivery later: merged in any order, any number of times."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from service.messages.models import Delivery
+from service.messages.rules import DeliveryStatus, MessageKind, SuppressionPurpose, SuppressionReason, advanced, purpose_of
+from service.messages.suppressions import suppress
+from service.providers.base import Product
+from service.providers.incoming import ProviderEvent, ProviderEventKind
+
+_STATUS_OF = {
+    ProviderEventKind.SENT: DeliveryStatus.ACCEPTED,
+    ProviderEventKind.DEFERRED: DeliveryStatus.DEFERRED,
+    ProviderEventKind.DELIVERED: DeliveryStatus.DELIVERED,
+    ProviderEventKind.SOFT_BOUNCED: DeliveryStatus.SOFT_BOUNCED,
+    ProviderEventKind.BOUNCED: DeliveryStatus.BOUNCED,
+    ProviderEventKind.COMPLAINED: DeliveryStatus.COMPLAINED,
+    ProviderEventKind.REJECTED: DeliveryStatus.REJECTED,
+    ProviderEventKind.OPENED: DeliveryStatus.DELIVERED,
+    ProviderEventKind.CLICKED: DeliveryStatus.DELIVERED,
+    ProviderEventKind.UNSUBSCRIBED: DeliveryStatus.DELIVERED,
+}
+"""An open proves delivery as well as a receipt does."""
+
+SOFT_BOUNCES_BEFORE_STOP = 5
+
+
+async def find_delivery(session: AsyncSession, *, delivery_id: str, provider_id: str) -> Delivery | None:
+    """The delivery a report is about: by our id in the metadata, else by the provider's."""
+    ids = []
+    try:
+        ids = [UUID(delivery_id)] if delivery_id else []
+    except ValueError:
+        ids = []
+    if ids:
+        found = (await session.exec(select(Delivery).where(Delivery.id == ids[0]).with_for_update())).one_or_none()
+        if found is not None:
+            return found
+    if not provider_id:
+        return None
+    query = select(Delivery).where(Delivery.provider == Product.TRANSACTIONAL, Delivery.provider_id == provider_id)
+    return (await session.exec(query.with_for_update())).first()
+
+
+async def apply_receipt(session: AsyncSession, delivery: Delivery, report: ProviderEvent, *, now: datetime) -> None:
+    """Merge one report into its delivery. The order of reports does not matter and repeats change nothing."""
+    told = _STATUS_OF.get(report.kind)
+    if told is None:
+        return
+    at = min(report.at, now)
+    delivery.status = advanced(DeliveryStatus(delivery.status), told)
+    delivery.provider_id = delivery.provider_id or report.provider_id
+    if told is not DeliveryStatus.REJECTED:
+        delivery.accepted_at = delivery.accepted_at or delivery.sending_at or report.sent_at or at
+        delivery.needs_person = False
+    match report.kind:
+        case ProviderEventKind.DELIVERED:
+            delivery.delivered_at = _earliest(delivery.delivered_at, at)
+        case ProviderEventKind.BOUNCED | ProviderEventKind.SOFT_BOUNCED:
+            delivery.bounced_at = _earliest(delivery.bounced_at, at)
+            delivery.reason = delivery.reason or report.reason[:100]
+        case ProviderEventKind.COMPLAINED:
+            delivery.complained_at = _earliest(delivery.complained_at, at)
+        case ProviderEventKind.UNSUBSCRIBED:
+            delivery.unsubscribed_at = _earliest(delivery.unsubscribed_at, at)
+        case ProviderEventKind.REJECTED:
+            delivery.reason = delivery.reason or report.reason[:100]
+        case _:
+            pass
+    session.add(delivery)
+    await _stop_where_due(session, delivery, report, now=now)
+
+
+def _earliest(known: datetime | None, told: datetime) -> datetime:
+    return told if known is None else min(known, told)
+
+
+async def _stop_where_due(session: AsyncSession, delivery: Delivery, report: ProviderEvent, *, now: datetime) -> None:
+    if not delivery.email or delivery.member_id is None:
+        return
+    purpose, reason = SuppressionPurpose.ALL, None
+    match report.kind:
+        case ProviderEventKind.BOUNCED:
+            reason = SuppressionReason.HARD_BOUNCE
+        case ProviderEventKind.COMPLAINED:
+            reason = SuppressionReason.COMPLAINT
+        case ProviderEventKind.UNSUBSCRIBED:
+            reason = SuppressionReason.UNSUBSCRIBE
+            if delivery.provider != Product.MARKETING:  # who leaves by a campaign's link leaves Mailchimp's whole audience
+                purpose = purpose_of(MessageKind(delivery.kind))
+        case ProviderEventKind.SOFT_BOUNCED if await _soft_bounces(session, delivery) >= SOFT_BOUNCES_BEFORE_STOP:
+            reason = SuppressionReason.SOFT_BOUNCES
+        case _:
+            return
+    if reason is not None:
+        await suppress(session, delivery.email, purpose=purpose, reason=reason, source=f"report_{report.raw_type}"[:60], now=now)
+
+
+async def _soft_bounces(session: AsyncSession, delivery: Delivery) -> int:
+    """How many of the member's latest deliveries in a row bounced softly."""
+    latest = await session.exec(
+        select(Delivery.status)
+        .where(Delivery.member_id == delivery.member_id, col(Delivery.accepted_at).is_not(None))
+        .order_by(col(Delivery.accepted_at).desc())
+        .limit(SOFT_BOUNCES_BEFORE_STOP)
+    )
+    count = 0
+    for status in latest:
+        if status != DeliveryStatus.SOFT_BOUNCED:
+            break
+        count += 1
+    return count

@@ -1,0 +1,172 @@
+"""Messages: kinds, delivery states and who may be mailed. Pure: no session, no clock, no I/O."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class MessageKind(StrEnum):
+    """Every kind of mail that leaves the building; the tag at the provider and the key in the measures."""
+
+    CONFIRM_JOIN = "confirm_join"
+    WELCOME = "welcome"
+    WELCOME_FOLLOW_UP = "welcome_follow_up"
+    NUDGE = "nudge"
+    SUNSET = "sunset"
+    NEWSLETTER = "newsletter"
+    INVITATION = "invitation"
+    EVENT_REMINDER = "event_reminder"
+    EVENT_FOLLOW_UP = "event_follow_up"
+    ROLE_NOTE = "role_note"
+    WEEKLY_BRIEFING = "weekly_briefing"
+    REPLY_FORWARD = "reply_forward"
+    SIGN_IN = "sign_in"
+    ALERT = "alert"
+
+
+ASKED_FOR = frozenset({MessageKind.CONFIRM_JOIN, MessageKind.SIGN_IN})
+"""Mail the person asked for a moment ago: an earlier unsubscribe does not stop it."""
+
+TO_FACILITATOR = frozenset({MessageKind.WEEKLY_BRIEFING, MessageKind.REPLY_FORWARD, MessageKind.ALERT, MessageKind.SIGN_IN})
+"""Mail to the people who run the community, not to members."""
+
+
+class DeliveryStatus(StrEnum):
+    """The life of one delivery; see `advanced` for which may follow which."""
+
+    QUEUED = "queued"
+    SENDING = "sending"
+    IN_DOUBT = "in_doubt"
+    ACCEPTED = "accepted"
+    DEFERRED = "deferred"
+    DELIVERED = "delivered"
+    SOFT_BOUNCED = "soft_bounced"
+    BOUNCED = "bounced"
+    COMPLAINED = "complained"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+UNSENT = frozenset({DeliveryStatus.QUEUED})
+"""Certainly not handed over: may be cancelled or skipped."""
+
+ACCEPTED_BY_PROVIDER = frozenset(
+    {
+        DeliveryStatus.ACCEPTED,
+        DeliveryStatus.DEFERRED,
+        DeliveryStatus.DELIVERED,
+        DeliveryStatus.SOFT_BOUNCED,
+        DeliveryStatus.BOUNCED,
+        DeliveryStatus.COMPLAINED,
+    }
+)
+"""Counts as sent in the measures."""
+
+_ORDER = {
+    DeliveryStatus.QUEUED: 0,
+    DeliveryStatus.SENDING: 1,
+    DeliveryStatus.IN_DOUBT: 2,
+    DeliveryStatus.ACCEPTED: 3,
+    DeliveryStatus.DEFERRED: 4,
+    DeliveryStatus.DELIVERED: 5,
+    DeliveryStatus.SOFT_BOUNCED: 6,
+    DeliveryStatus.BOUNCED: 7,
+    DeliveryStatus.COMPLAINED: 8,
+}
+
+
+def advanced(now_is: DeliveryStatus, told: DeliveryStatus) -> DeliveryStatus:
+    """The state after a receipt says `told`, whatever order receipts come in: the furthest of both.
+
+    A receipt proves that the provider took the mail, so it also settles `skipped`, `failed` and `rejected` the other way only
+    when it says more than we know: a bounce after `delivered` wins, an `accepted` after `bounced` changes nothing.
+    """
+    if told is DeliveryStatus.REJECTED:
+        return told if now_is not in ACCEPTED_BY_PROVIDER or now_is is DeliveryStatus.ACCEPTED else now_is
+    if now_is not in _ORDER:  # rejected, failed or skipped, and yet the provider has it
+        return told
+    return max(now_is, told, key=lambda s: _ORDER[s])
+
+
+class SuppressionReason(StrEnum):
+    """Why an address must not be mailed."""
+
+    UNSUBSCRIBE = "unsubscribe"
+    HARD_BOUNCE = "hard_bounce"
+    SOFT_BOUNCES = "soft_bounces"
+    COMPLAINT = "complaint"
+    MANUAL = "manual"
+    ERASURE = "erasure"
+    INVALID = "invalid"
+    PROVIDER = "provider"
+
+
+class SuppressionPurpose(StrEnum):
+    """What a suppression stops."""
+
+    ALL = "all"
+    NEWSLETTER = "newsletter"
+    NUDGES = "nudges"
+
+
+_PURPOSE_OF = {
+    MessageKind.NEWSLETTER: SuppressionPurpose.NEWSLETTER,
+    MessageKind.NUDGE: SuppressionPurpose.NUDGES,
+    MessageKind.SUNSET: SuppressionPurpose.NUDGES,
+    MessageKind.WELCOME_FOLLOW_UP: SuppressionPurpose.NUDGES,
+}
+
+FORGIVEN_WHEN_ASKED = frozenset({SuppressionReason.UNSUBSCRIBE, SuppressionReason.ERASURE})
+"""A person who left may ask to come back; an address that bounces or complains may not."""
+
+
+def purpose_of(kind: MessageKind) -> SuppressionPurpose:
+    """Which preference stops this kind: newsletter, nudges, or only a full stop."""
+    return _PURPOSE_OF.get(kind, SuppressionPurpose.ALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """One suppression in force."""
+
+    purpose: SuppressionPurpose
+    reason: SuppressionReason
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientFacts:
+    """What decides whether a person may be mailed. `standing` is the member's status, empty for somebody who is no member."""
+
+    standing: str
+    wants_newsletter: bool
+    wants_nudges: bool
+    stops: tuple[Stop, ...]
+
+
+def may_send(kind: MessageKind, facts: RecipientFacts) -> str | None:
+    """None when this kind may go to this recipient; else the reason not to, in one stable word or two."""
+    if facts.standing == "erased":  # there is no address left, not even for what was asked for
+        return "not_subscribed:erased"
+    reason = _stopped_by(kind, facts.stops)
+    if reason:
+        return reason
+    if kind in ASKED_FOR or kind in TO_FACILITATOR:
+        return None
+    if facts.standing != "subscribed":
+        return f"not_subscribed:{facts.standing or 'unknown'}"
+    if purpose_of(kind) is SuppressionPurpose.NEWSLETTER and not facts.wants_newsletter:
+        return "declined_newsletter"
+    if purpose_of(kind) is SuppressionPurpose.NUDGES and not facts.wants_nudges:
+        return "declined_nudges"
+    return None
+
+
+def _stopped_by(kind: MessageKind, stops: Iterable[Stop]) -> str | None:
+    for stop in stops:
+        if stop.purpose not in (SuppressionPurpose.ALL, purpose_of(kind)):
+            continue
+        if kind in ASKED_FOR and stop.reason in FORGIVEN_WHEN_ASKED:
+            continue
+        return f"suppressed:{stop.reason}"
+    return None

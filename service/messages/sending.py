@@ -1,0 +1,182 @@
+"""Sending one-to-one mail in three steps: claim (commit), call the provider (no transaction), record (commit).
+
+A crash between the second and the third leaves the row `sending`; its lease runs out and it becomes `in_doubt` (see `doubt.py`):
+never tried again blindly. Sending stops at once when the provider refuses our key.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import update
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from service.db import database_now
+from service.members.models import Member
+from service.members.rules import email_key
+from service.messages.halts import halt, is_halted
+from service.messages.models import Delivery, Message
+from service.messages.outbox import REPLY_TO
+from service.messages.outcomes import Outcome, outcome_of_error, outcome_of_result, record_outcome
+from service.messages.rules import DeliveryStatus, MessageKind, RecipientFacts, may_send
+from service.messages.suppressions import stops_for
+from service.parts import Parts
+from service.providers.base import Mailer, OutboundEmail, Product, ProviderError
+
+log = logging.getLogger(__name__)
+
+LANES = 3
+CLAIM_SIZE = 6
+"""Rows claimed in one commit and sent side by side: a crash leaves at most LANES x CLAIM_SIZE in doubt."""
+
+
+def never() -> bool:
+    """Don't stop before the work is done."""
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One row taken for sending, with what the call needs. `fence` proves later that it is still ours."""
+
+    delivery: Delivery
+    message: Message
+    fence: int
+
+
+async def deliver_due(parts: Parts, *, owner: str, should_stop: Callable[[], bool] = never) -> int:
+    """Send everything that is due, until nothing is or `should_stop` says so; how many were handed to the provider or refused.
+
+    Any number of workers may run this at once. `owner` names the worker in the lease.
+    """
+    mailer = parts.providers.mailer
+    if mailer is None:
+        return 0
+    counts = await asyncio.gather(*(_lane(parts, mailer, owner=owner, should_stop=should_stop) for _ in range(LANES)))
+    return sum(counts)
+
+
+async def _lane(parts: Parts, mailer: Mailer, *, owner: str, should_stop: Callable[[], bool]) -> int:
+    handled = 0
+    while not should_stop():
+        claims, looked_at = await claim_due(parts, owner=owner, limit=CLAIM_SIZE)
+        if not looked_at:
+            break
+        # the calls in hand are finished even when the worker is told to stop
+        await asyncio.shield(_send_and_record(parts, mailer, claims))
+        handled += looked_at
+    return handled
+
+
+async def claim_due(parts: Parts, *, owner: str, limit: int) -> tuple[list[Claim], int]:
+    """Take up to `limit` due rows: those who may still be mailed become `sending`, the others `skipped`. Committed before return.
+
+    Gives the claims and how many rows were looked at (0: nothing is due, or sending is stopped).
+    """
+    now = parts.clock.now()
+    async with parts.database.transaction() as session:
+        if await is_halted(session, Product.TRANSACTIONAL):
+            return [], 0
+        query = (
+            select(Delivery, Message)
+            .join(Message, col(Message.id) == col(Delivery.message_id))
+            .where(Delivery.status == DeliveryStatus.QUEUED, Delivery.provider == Product.TRANSACTIONAL, Delivery.due_at <= now)
+            .order_by(col(Delivery.due_at), col(Delivery.id))
+            .limit(limit)
+            .with_for_update(skip_locked=True, of=Delivery)
+        )
+        rows = (await session.exec(query)).all()
+        if not rows:
+            return [], 0
+        lease_until = await database_now(session) + timedelta(seconds=parts.settings.lease_seconds)
+        facts = await _facts(session, [delivery for delivery, _ in rows])
+        claims: list[Claim] = []
+        for delivery, message in rows:
+            refusal = may_send(MessageKind(delivery.kind), facts[delivery.key])
+            if refusal is not None:
+                delivery.status, delivery.reason = DeliveryStatus.SKIPPED, refusal
+            else:
+                delivery.status = DeliveryStatus.SENDING
+                delivery.sending_at = now
+                delivery.attempts += 1
+                delivery.fence += 1
+                delivery.lease_owner, delivery.lease_until = owner, lease_until
+                claims.append(Claim(delivery, message, delivery.fence))
+            session.add(delivery)
+    return claims, len(rows)
+
+
+async def _facts(session: AsyncSession, deliveries: list[Delivery]) -> dict[str, RecipientFacts]:
+    """What decides for each delivery, in two queries; by delivery key."""
+    ids = {d.member_id for d in deliveries if d.member_id is not None}
+    members = {m.id: m for m in await session.exec(select(Member).where(col(Member.id).in_(ids)))} if ids else {}
+    keys = {d.key: email_key(d.email) for d in deliveries}
+    stops = await stops_for(session, sorted(set(keys.values())))
+    found: dict[str, RecipientFacts] = {}
+    for d in deliveries:
+        member = members.get(d.member_id) if d.member_id is not None else None
+        found[d.key] = RecipientFacts(
+            standing=member.status if member else "",
+            wants_newsletter=member.wants_newsletter if member else True,
+            wants_nudges=member.wants_nudges if member else True,
+            stops=stops.get(keys[d.key], ()),
+        )
+    return found
+
+
+def outbound(parts: Parts, delivery: Delivery, message: Message) -> OutboundEmail:
+    """The mail as the provider gets it."""
+    settings = parts.settings
+    return OutboundEmail(
+        delivery_id=str(delivery.id),
+        kind=delivery.kind,
+        to_email=delivery.email,
+        to_name=delivery.to_name,
+        from_email=settings.from_email,
+        from_name=settings.sender_name,
+        reply_to=message.headers.get(REPLY_TO) or parts.links.reply_to(delivery.id),
+        subject=message.subject,
+        html=message.html,
+        text=message.text,
+        headers={name: value for name, value in message.headers.items() if name != REPLY_TO},
+        track_opens=delivery.tracked,
+        track_clicks=delivery.tracked,
+    )
+
+
+async def _send_and_record(parts: Parts, mailer: Mailer, claims: list[Claim]) -> None:
+    outcomes = await asyncio.gather(*(_send(parts, mailer, claim) for claim in claims))
+    if not claims:
+        return
+    now = parts.clock.now()
+    async with parts.database.transaction() as session:
+        for claim, outcome in zip(claims, outcomes, strict=True):
+            await record_outcome(session, claim.delivery.id, claim.fence, outcome, now=now)
+            if outcome.halts is not None:
+                await halt(session, Product.TRANSACTIONAL, outcome.halts, now=now)
+
+
+async def _send(parts: Parts, mailer: Mailer, claim: Claim) -> Outcome:
+    try:
+        result = await mailer.send(outbound(parts, claim.delivery, claim.message))
+    except ProviderError as error:
+        log.info("not sent: delivery=%s cause=%s status=%s", claim.delivery.id, error.title, error.status)
+        return outcome_of_error(error, attempts=claim.delivery.attempts)
+    return outcome_of_result(result)
+
+
+async def release_own(parts: Parts, *, owner: str) -> int:
+    """At a worker's start: what an earlier run under the same name was sending when it died is in doubt at once, without waiting
+    for the lease to end. How many.
+    """
+    async with parts.database.transaction() as session:
+        connection = await session.connection()
+        done = await connection.execute(
+            update(Delivery)
+            .where(col(Delivery.status) == DeliveryStatus.SENDING, col(Delivery.lease_owner) == owner)
+            .values(status=DeliveryStatus.IN_DOUBT, lease_owner="", lease_until=None)
+        )
+        return int(done.rowcount)

@@ -1,0 +1,1 @@
+"""Content items, feeds and the Wednesday edition."""

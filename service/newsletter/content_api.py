@@ -1,0 +1,153 @@
+"""Routes for content items and feeds."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+from pydantic import AfterValidator, BaseModel
+from sqlmodel import col, select
+
+from service.auth.access import CallerDep
+from service.auth.audit import record
+from service.deps import NowDep, Page, PageDep, PartsDep, SessionDep, page_of
+from service.errors import InvalidInput
+from service.newsletter.content import add_item, change_item, get_item, recycle_item, remove_item, twin_of
+from service.newsletter.content_csv import MAX_BYTES, import_items
+from service.newsletter.feeds import add_feed, change_feed, collect_feed, get_feed, remove_feed
+from service.newsletter.models import ContentItem, Feed
+from service.newsletter.rules import ContentKind, ContentStatus
+from service.newsletter.shapes import ContentCreate, ContentPublic, ContentUpdate, FeedCreate, FeedPublic, FeedUpdate, no_nul
+
+router = APIRouter(tags=["content"])
+CSV_BODY: dict[str, Any] = {"requestBody": {"required": True, "content": {"text/csv": {"schema": {"type": "string"}}}}}
+Words = Annotated[str | None, Query(max_length=200), AfterValidator(no_nul)]
+
+
+class ContentDetail(ContentPublic):
+    """An item with the one that tells the same story, if there is one."""
+
+    same_story_as: UUID | None
+
+
+class RejectedRowPublic(BaseModel):
+    """A row of a CSV that was not taken."""
+
+    line: int
+    reason: str
+
+
+class ContentImported(BaseModel):
+    """What an import did; `known` rows were there already."""
+
+    created: int
+    known: int
+    rejected: list[RejectedRowPublic]
+
+
+class FeedCollected(BaseModel):
+    """What reading a feed gave."""
+
+    new_items: int
+    problem: str
+    feed: FeedPublic
+
+
+@router.get("/content")
+async def list_content(
+    session: SessionDep, page: PageDep, status: ContentStatus | None = None, kind: ContentKind | None = None, q: Words = None
+) -> Page[ContentPublic]:
+    """Items, newest first."""
+    query = select(ContentItem)
+    if status is not None:
+        query = query.where(ContentItem.status == status)
+    if kind is not None:
+        query = query.where(ContentItem.kind == kind)
+    if q:
+        query = query.where(col(ContentItem.title).icontains(q, autoescape=True) | col(ContentItem.summary).icontains(q, autoescape=True))
+    return await page_of(session, query, col(ContentItem.id), page, ContentPublic)
+
+
+@router.post("/content", status_code=201)
+async def create_content(body: ContentCreate, session: SessionDep, now: NowDep) -> ContentPublic:
+    """Add an item."""
+    return ContentPublic.model_validate(await add_item(session, body, now=now), from_attributes=True)
+
+
+@router.post("/content/import", openapi_extra=CSV_BODY)
+async def import_content(request: Request, session: SessionDep, now: NowDep, caller: CallerDep) -> ContentImported:
+    """Items from a CSV with the columns kind and title, and url, summary, source, status, activities, topics (separated by |),
+    published_at.
+    """
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MAX_BYTES:
+            raise InvalidInput(f"The file is larger than {MAX_BYTES // 1024 // 1024} MB. Send it in parts.")
+    done = await import_items(session, bytes(body), now=now)
+    record(session, actor=caller.name, action="import_content", subject_type="content", subject_id="csv", now=now, created=done.created)
+    return ContentImported.model_validate(done, from_attributes=True)
+
+
+@router.get("/content/{item_id}")
+async def show_content(item_id: UUID, session: SessionDep) -> ContentDetail:
+    """One item."""
+    item = await get_item(session, item_id)
+    twin = await twin_of(session, item)
+    return ContentDetail(**ContentPublic.model_validate(item, from_attributes=True).model_dump(), same_story_as=twin.id if twin else None)
+
+
+@router.patch("/content/{item_id}")
+async def update_content(item_id: UUID, body: ContentUpdate, session: SessionDep, now: NowDep) -> ContentPublic:
+    """Change what is given."""
+    return ContentPublic.model_validate(await change_item(session, item_id, body, now=now), from_attributes=True)
+
+
+@router.delete("/content/{item_id}", status_code=204)
+async def delete_content(item_id: UUID, session: SessionDep, now: NowDep) -> None:
+    """Delete an item that never appeared in an edition."""
+    await remove_item(session, item_id, now=now)
+
+
+@router.post("/content/{item_id}/recycle")
+async def recycle_content(item_id: UUID, session: SessionDep, now: NowDep) -> ContentPublic:
+    """Take an old item up again."""
+    return ContentPublic.model_validate(await recycle_item(session, item_id, now=now), from_attributes=True)
+
+
+@router.get("/feeds")
+async def list_feeds(session: SessionDep, page: PageDep) -> Page[FeedPublic]:
+    """Feeds, newest first; `problem` says what is wrong with one."""
+    return await page_of(session, select(Feed), col(Feed.id), page, FeedPublic)
+
+
+@router.post("/feeds", status_code=201)
+async def create_feed(body: FeedCreate, session: SessionDep, now: NowDep) -> FeedPublic:
+    """Add a feed; it is read within a minute."""
+    return FeedPublic.model_validate(await add_feed(session, body, now=now), from_attributes=True)
+
+
+@router.get("/feeds/{feed_id}")
+async def show_feed(feed_id: UUID, session: SessionDep) -> FeedPublic:
+    """One feed."""
+    return FeedPublic.model_validate(await get_feed(session, feed_id), from_attributes=True)
+
+
+@router.patch("/feeds/{feed_id}")
+async def update_feed(feed_id: UUID, body: FeedUpdate, session: SessionDep, now: NowDep) -> FeedPublic:
+    """Change what is given; `active` true gives a dead feed another chance."""
+    return FeedPublic.model_validate(await change_feed(session, feed_id, body, now=now), from_attributes=True)
+
+
+@router.delete("/feeds/{feed_id}", status_code=204)
+async def delete_feed(feed_id: UUID, session: SessionDep) -> None:
+    """Forget a feed; its items stay."""
+    await remove_feed(session, feed_id)
+
+
+@router.post("/feeds/{feed_id}/collect")
+async def collect_feed_now(feed_id: UUID, parts: PartsDep) -> FeedCollected:
+    """Read a feed at once; no transaction is open while it is fetched."""
+    done = await collect_feed(parts.database, feed_id, clock=parts.clock, force=True)
+    async with parts.database.reading() as session:
+        feed = FeedPublic.model_validate(await get_feed(session, feed_id), from_attributes=True)
+    return FeedCollected(new_items=done.new_items if done else 0, problem=done.problem if done else "", feed=feed)

@@ -1,0 +1,70 @@
+"""Who an edition goes to, and who is left out and why: every member looked at, in portions, with the suppressions in force."""
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from service.members.models import Member
+from service.messages.rules import MessageKind, RecipientFacts, may_send
+from service.messages.suppressions import stops_for
+
+PORTION = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """One member who gets the edition; `measured` when they allow their opens and clicks to be counted."""
+
+    member_id: UUID
+    email: str
+    name: str
+    measured: bool
+
+
+@dataclass(slots=True)
+class ReaderCount:
+    """Everyone looked at: `candidates` is readers and left out together. `left_out` counts by reason."""
+
+    candidates: int = 0
+    readers: int = 0
+    measured: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
+async def readers(session: AsyncSession, count: ReaderCount, *, tracking_on: bool) -> AsyncIterator[list[Reader]]:
+    """The readers in portions, by member id; `count` is filled on the way. Erased people are not looked at."""
+    columns = (Member.id, Member.email, Member.email_key, Member.first_name, Member.last_name, Member.status, Member.wants_newsletter,
+               Member.wants_nudges, Member.allows_measuring)  # fmt: skip
+    last: UUID | None = None
+    while True:
+        query = select(*columns).where(col(Member.erased_at).is_(None)).order_by(col(Member.id)).limit(PORTION)  # type: ignore[call-overload]
+        rows = (await session.exec(query if last is None else query.where(Member.id > last))).all()
+        if not rows:
+            return
+        last = rows[-1].id
+        stops = await stops_for(session, [row.email_key for row in rows])
+        found = []
+        for row in rows:
+            facts = RecipientFacts(row.status, row.wants_newsletter, row.wants_nudges, stops.get(row.email_key, ()))
+            reason = may_send(MessageKind.NEWSLETTER, facts)
+            if reason is None:
+                name = f"{row.first_name} {row.last_name}".strip()
+                found.append(Reader(row.id, row.email, name, measured=tracking_on and row.allows_measuring))
+            else:
+                count.left_out[reason] += 1
+        count.candidates += len(rows)
+        count.readers += len(found)
+        count.measured += sum(reader.measured for reader in found)
+        yield found
+
+
+async def count_readers(session: AsyncSession, *, tracking_on: bool) -> ReaderCount:
+    """How many would get an edition now, and who would be left out and why."""
+    count = ReaderCount()
+    async for _ in readers(session, count, tracking_on=tracking_on):
+        pass
+    return count

@@ -1,0 +1,1 @@
+"""Personal notes to members who have not been active for a while."""

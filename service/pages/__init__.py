@@ -1,0 +1,1 @@
+"""Public pages: join, confirm, preferences, unsubscribe, archive."""

@@ -1,0 +1,162 @@
+"""From a form's fields to what members' actions take, with the mends in words for whoever filled it in. Pure: no session, no request."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pydantic import ValidationError
+from sqlmodel import SQLModel
+
+from service.errors import InvalidInput
+from service.members.rules import ConsentPurpose, LeadershipRole, read_address
+from service.members.shapes import LONGEST_REASON, MemberCreate, MemberUpdate
+from service.pages.forms import Form, Wrong
+
+SHORTEST_REASON = 10
+MOST_INTERESTS = 50
+LANGUAGES = {
+    "en": "English",
+    "cy": "Cymraeg",
+    "bn": "বাংলা",
+    "de": "Deutsch",
+    "es": "Español",
+    "fr": "Français",
+    "pl": "Polski",
+    "pt": "Português",
+    "ro": "Română",
+    "ur": "اردو",
+}
+GROUPS = {
+    LeadershipRole.AGENDA_ACTIVIST: "what we should learn about next",
+    LeadershipRole.COMMUNITY_KEEPER: "looking after people and newcomers",
+    LeadershipRole.CRITICAL_FRIEND: "what works here and what does not",
+    LeadershipRole.SOCIAL_REPORTER: "notes, stories and pictures of what we do",
+    LeadershipRole.EXTERNAL_MESSENGER: "telling others outside",
+    LeadershipRole.VALUE_DETECTIVE: "finding out what it changed",
+    LeadershipRole.ORGANISATIONAL_BROKER: "talking with employers and sponsors",
+}
+_NAMES = {
+    "join_reason": "Your reason to join",
+    "first_name": "Your first name",
+    "last_name": "Your last name",
+    "email": "Your email address",
+    "organisation": "The name of your organisation",
+    "profession": "Your role",
+    "interests": "Each of your interests",
+    "leadership_roles": "The groups",
+    "language": "The language",
+}
+_LIMITS = {"first_name": 100, "last_name": 100, "organisation": 200, "profession": 100, "join_reason": LONGEST_REASON, "interests": 60}
+Shape = TypeVar("Shape", bound=SQLModel)
+
+
+@dataclass(frozen=True, slots=True)
+class JoinAnswers:
+    """What the join page was told; `answers` None while something is wrong. `left_by_machine`: the field no person sees was filled."""
+
+    answers: MemberCreate | None
+    wrong: Sequence[Wrong]
+    left_by_machine: bool
+
+
+def read_join(form: Form, *, asks_measuring: bool) -> JoinAnswers:
+    """The join page's answers, or everything that is wrong with them."""
+    told = {
+        **_details(form),
+        "email": form.one("email"),
+        "organisation": form.one("organisation") or None,
+        "profession": form.one("profession"),
+        "join_reason": form.one("join_reason"),
+        "leadership_roles": form.many("leadership_roles"),
+        "allows_measuring": asks_measuring and form.ticked("allows_measuring"),
+    }
+    wrong = [
+        *([] if told["first_name"] else [Wrong("first_name", "Enter your first name")]),
+        *_wrong_address(form.one("email")),
+        *_wrong_reason(form.one("join_reason")),
+        *([] if form.ticked("agrees") else [Wrong("agrees", "Tick the box if you want to join; without it we may not write to you")]),
+    ]
+    answers, not_taken = _checked(MemberCreate, told)
+    named = {w.field for w in wrong}
+    wrong += [w for w in not_taken if w.field not in named]
+    order = list(_NAMES)
+    wrong.sort(key=lambda w: order.index(w.field) if w.field in order else len(order))
+    return JoinAnswers(None if wrong else answers, wrong, bool(form.one("contact_code")))
+
+
+@dataclass(frozen=True, slots=True)
+class PreferenceAnswers:
+    """What the preference page was told; `details` None while something is wrong."""
+
+    details: MemberUpdate | None
+    wanted: Mapping[ConsentPurpose, bool]
+    wrong: Sequence[Wrong]
+
+
+def read_preferences(form: Form, *, asks_measuring: bool) -> PreferenceAnswers:
+    """The preference page's choices. Where nothing is measured, the choice about measuring stays as it was."""
+    details, wrong = _checked(MemberUpdate, {**_details(form), "leadership_roles": form.many("leadership_roles")})
+    wanted = {ConsentPurpose.NEWSLETTER: form.ticked("wants_newsletter"), ConsentPurpose.NUDGES: form.ticked("wants_nudges")}
+    if asks_measuring:
+        wanted[ConsentPurpose.MEASURING] = form.ticked("allows_measuring")
+    return PreferenceAnswers(None if wrong else details, wanted, wrong)
+
+
+def interests_of(form: Form) -> list[str]:
+    """The ticked topics and the typed ones, each once, whatever the letter case."""
+    typed = [part.strip() for part in form.one("more_interests").replace("\n", ",").replace(";", ",").split(",")]
+    found: dict[str, str] = {}
+    for text in (*form.many("interests"), *typed):
+        found.setdefault(text.casefold(), text)
+    return [text for text in found.values() if text]
+
+
+def _details(form: Form) -> dict[str, object]:
+    return {
+        "first_name": form.one("first_name"),
+        "last_name": form.one("last_name"),
+        "interests": interests_of(form),
+        "language": form.one("language") or "en",
+    }
+
+
+def _wrong_address(email: str) -> list[Wrong]:
+    try:
+        read_address(email)
+    except InvalidInput:
+        if not email:
+            return [Wrong("email", "Enter your email address")]
+        return [Wrong("email", "Enter an email address in full, such as name@trust.nhs.uk")]
+    return []
+
+
+def _wrong_reason(reason: str) -> list[Wrong]:
+    if len(reason) < SHORTEST_REASON:
+        return [Wrong("join_reason", f"Write why you want to join, in at least {SHORTEST_REASON} characters: one line is enough")]
+    if len(reason) > LONGEST_REASON:
+        return [Wrong("join_reason", f"Make your reason shorter: it has {len(reason)} characters, and we keep {LONGEST_REASON}")]
+    return []
+
+
+def _checked(shape: type[Shape], told: Mapping[str, object]) -> tuple[Shape | None, list[Wrong]]:
+    try:
+        return shape.model_validate(told), []
+    except ValidationError as error:
+        found: dict[str, Wrong] = {}
+        for item in error.errors(include_input=False, include_url=False, include_context=False):
+            name = str(item["loc"][0])
+            found.setdefault(name, Wrong(_PAGE_FIELD.get(name, name), _mend(name, item["type"])))
+        return None, list(found.values())
+
+
+_PAGE_FIELD = {"interests": "more_interests"}
+
+
+def _mend(name: str, problem: str) -> str:
+    if problem == "string_too_long":
+        return f"{_NAMES[name]} must be {_LIMITS.get(name, 320)} characters or fewer"
+    if problem == "too_long":
+        return f"Name up to {MOST_INTERESTS} interests"
+    if name in {"language", "leadership_roles"}:
+        return "Choose from the list"
+    return f"{_NAMES[name]} must be plain text on one line"

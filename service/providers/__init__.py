@@ -1,0 +1,1 @@
+"""Ports to the services that carry our mail, and one adapter per service."""

@@ -1,0 +1,18 @@
+"""Everything the service may send through, put together. Adapters are built in `build.py`."""
+
+from dataclasses import dataclass
+
+from service.providers.base import Audience, Campaigns, Mailer
+from service.providers.reports import Reports
+
+
+@dataclass(frozen=True, slots=True)
+class Providers:
+    """Everything the service may send through; `mailer` is None where the account has no Transactional key
+    (personal mail then goes through campaigns).
+    """
+
+    audience: Audience
+    campaigns: Campaigns
+    reports: Reports
+    mailer: Mailer | None

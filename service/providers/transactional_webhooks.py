@@ -1,0 +1,184 @@
+"""Transactional webhooks and inbound mail: is it really Mailchimp's, and what does it say. Pure; the time is an argument.
+
+Source: Mailchimp Transactional's webhook guides; event words after Anymail. One POST carries up to 1,000 events or 1 MB.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+
+from service.providers.failures import scrub
+from service.providers.incoming import ProviderEvent, ProviderEventKind
+from service.providers.instants import from_text, from_unix
+
+SIGNATURE_HEADER = "X-Mandrill-Signature"
+EVENTS_FIELD = "mandrill_events"
+PROBE_KEY = "test-webhook"
+_KINDS = {
+    "send": ProviderEventKind.SENT,
+    "delivered": ProviderEventKind.DELIVERED,
+    "deferral": ProviderEventKind.DEFERRED,
+    "soft_bounce": ProviderEventKind.SOFT_BOUNCED,
+    "hard_bounce": ProviderEventKind.BOUNCED,
+    "spam": ProviderEventKind.COMPLAINED,
+    "reject": ProviderEventKind.REJECTED,
+    "open": ProviderEventKind.OPENED,
+    "click": ProviderEventKind.CLICKED,
+    "unsub": ProviderEventKind.UNSUBSCRIBED,
+}
+_DENYLIST_WORDS = frozenset({"blacklist", "denylist", "reject"})
+
+
+class Verdict(StrEnum):
+    """What to make of a POST."""
+
+    GENUINE = "genuine"
+    PROBE = "probe"  # the empty test call made when a webhook is saved: answer 200, store nothing
+    FORGED = "forged"
+
+
+def sign(url: str, form: Sequence[tuple[str, str]], key: str) -> str:
+    """The signature of a form posted to `url`, as Mailchimp makes it: address, then names and values in order of names."""
+    text = url + "".join(name + value for name, value in sorted(form, key=lambda pair: pair[0]))
+    return base64.b64encode(hmac.new(key.encode(), text.encode(), hashlib.sha1).digest()).decode()
+
+
+def verify(raw: bytes, signature: str, *, urls: Sequence[str], keys: Sequence[str]) -> Verdict:
+    """Is it signed with one of our keys for one of the addresses as entered at Mailchimp? The well-known probe key counts for an
+    empty list only. A forged call must not be answered 200, so that a real one is sent again while keys are being changed.
+    """
+    form = parse_qsl(raw.decode("utf-8", errors="replace"), keep_blank_values=True)
+    given = signature.encode("utf-8", errors="replace")
+    matches = [hmac.compare_digest(sign(url, form, key).encode(), given) for url in urls for key in keys if key]
+    if any(matches):
+        return Verdict.GENUINE
+    probes = [hmac.compare_digest(sign(url, form, PROBE_KEY).encode(), given) for url in urls]
+    return Verdict.PROBE if any(probes) and _is_empty(dict(form).get(EVENTS_FIELD, "")) else Verdict.FORGED
+
+
+def _is_empty(text: str) -> bool:
+    try:
+        return bool(orjson.loads(text) == [])
+    except orjson.JSONDecodeError:
+        return False
+
+
+def parse_batch(raw: bytes, *, received_at: datetime) -> list[tuple[str, ProviderEvent]]:
+    """Each item of the body as JSON text, for keeping, with its event. Nothing is dropped: what makes no sense is UNKNOWN.
+
+    Keys are the same when a batch is sent again. `received_at` stands in for a missing time.
+    """
+    text = dict(parse_qsl(raw.decode("utf-8", errors="replace"), keep_blank_values=True)).get(EVENTS_FIELD, "")
+    items = _loaded(text)
+    rows = items if isinstance(items, list) else [items]
+    return [(orjson.dumps(item).decode(), _event_of(item, received_at)) for item in rows]
+
+
+def _loaded(text: str) -> Any:  # whatever was posted
+    """The JSON value; the text itself where it is none. Half characters in mails (lone surrogates) are replaced, not a reason to
+    lose a batch.
+    """
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        loose = json.dumps(json.loads(text), ensure_ascii=False)
+        return orjson.loads(loose.encode("utf-16", errors="surrogatepass").decode("utf-16", errors="replace"))
+    except (ValueError, RecursionError):
+        return text
+
+
+def parse_item(item: str, *, received_at: datetime) -> ProviderEvent:
+    """The event of one stored item, as `parse_batch` gave it."""
+    return _event_of(orjson.loads(item), received_at)
+
+
+def _event_of(item: Any, received_at: datetime) -> ProviderEvent:  # whatever was posted
+    try:
+        if item.get("event") == "inbound":
+            return _inbound(item, received_at)
+        if "event" in item:
+            return _message_event(item)
+        return _sync(item)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raw_type = item.get("event") or item.get("type") if isinstance(item, dict) else ""
+        return ProviderEvent(ProviderEventKind.UNKNOWN, _key(orjson.dumps(item).decode()), received_at, str(raw_type or ""))
+
+
+def _key(*parts: object) -> str:
+    return hashlib.sha256("\x1f".join(("transactional", *map(str, parts))).encode()).hexdigest()
+
+
+def _message_event(item: Mapping[str, Any]) -> ProviderEvent:
+    message = item.get("msg") or {}  # empty for mails too old or too new for Mailchimp's index
+    provider_id = item.get("_id") or message["_id"]
+    metadata = message.get("metadata") or {}  # empty ones come as a list
+    facts = [item.get(name) or "" for name in ("url", "ip", "user_agent")]
+    return ProviderEvent(
+        kind=_KINDS.get(item["event"], ProviderEventKind.UNKNOWN),
+        key=_key(item["event"], provider_id, item["ts"], *facts),
+        at=from_unix(item["ts"]),
+        raw_type=str(item["event"]),
+        email=str(message.get("email") or ""),
+        delivery_id=str(metadata.get("delivery_id") or "") if metadata else "",
+        provider_id=str(provider_id),
+        url=str(facts[0]),
+        ip=str(facts[1]),
+        user_agent=str(facts[2]),
+        reason=_reason(message),
+        sent_at=from_unix(message["ts"]) if message.get("ts") else None,
+    )
+
+
+def _reason(message: Mapping[str, Any]) -> str:
+    reject = message.get("reject")
+    told = reject.get("reason") if isinstance(reject, dict) else reject
+    return scrub(str(message.get("bounce_description") or message.get("reject_reason") or told or message.get("diag") or ""))
+
+
+def _sync(item: Mapping[str, Any]) -> ProviderEvent:
+    """A change of the denylist. The allowlist is kept but means nothing to us: it must never lift a suppression."""
+    entry = item.get("reject") or item.get("entry") or {}
+    raw_type, action = str(item["type"]), str(item["action"])
+    email, reason = str(entry.get("email") or ""), str(entry.get("reason") or "")
+    return ProviderEvent(
+        kind=ProviderEventKind.DENYLIST_CHANGED if raw_type in _DENYLIST_WORDS else ProviderEventKind.UNKNOWN,
+        key=_key(raw_type, action, item["ts"], email, reason, entry.get("subaccount") or "", entry.get("expires_at") or ""),
+        at=from_unix(item["ts"]),
+        raw_type=f"{raw_type}_{action}",
+        email=email,
+        reason=reason,
+        removed=action == "remove",
+        expires_at=from_text(entry.get("expires_at")),
+    )
+
+
+def _inbound(item: Mapping[str, Any], received_at: datetime) -> ProviderEvent:
+    message = item["msg"]
+    raw_mail, recipient = str(message.get("raw_msg") or ""), str(message.get("email") or "")
+    message_id = _message_id(message.get("headers")) or hashlib.sha256(raw_mail.encode("utf-8", errors="replace")).hexdigest()
+    return ProviderEvent(
+        kind=ProviderEventKind.INBOUND,
+        key=_key("inbound", message_id, recipient.lower()),
+        at=from_unix(item["ts"]) if item.get("ts") else received_at,
+        raw_type="inbound",
+        email=str(message.get("from_email") or ""),
+        recipient=recipient,
+        raw_mail=raw_mail,
+    )
+
+
+def _message_id(headers: object) -> str:
+    """The Message-ID, however it is spelt; repeated headers come as lists."""
+    pairs = headers.items() if isinstance(headers, dict) else ()
+    found = next((value for name, value in pairs if str(name).lower() == "message-id" and value), "")
+    return str(found[0] if isinstance(found, list) else found).strip()

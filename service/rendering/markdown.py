@@ -1,0 +1,178 @@
+"""Markdown that a facilitator wrote, as cleaned HTML and as readable plain text. No HTML inside, no pictures; a line break
+is a line break, as people who don't write Markdown expect.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+import nh3
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from markupsafe import Markup
+
+from service.rendering.safety import link_or_empty
+from service.rendering.values import Palette
+
+
+class _Parser(MarkdownIt):
+    """Markdown whose links lead somewhere from a mailbox: a web page or an address, nothing relative."""
+
+    def validateLink(self, url: str) -> bool:  # noqa: N802 - markdown-it's name
+        return bool(link_or_empty(url))
+
+
+_PARSER = _Parser("commonmark", {"html": False, "breaks": True}).disable("image")
+_TAGS = {"p", "a", "strong", "em", "ul", "ol", "li", "blockquote", "h2", "h3", "h4", "br", "hr", "code", "pre"}
+_OPENING = re.compile(r"<(p|a|ul|ol|li|blockquote|h2|h3|h4|hr)(?=[ >])")
+_STYLE_FIRST = re.compile(r'<a (style="[^"]*") href="([^"]*)"')  # links are read off a mail by `<a href=`
+_LAST_IN_QUOTE = re.compile(r'<p style="[^"]*">((?:(?!</p>).)*</p>\s*</blockquote>)', re.DOTALL)
+_PASTED = re.compile(r"https?://[^\s<>()\[\]]*[^\s<>()\[\].,;:!?'\"]")
+
+
+@lru_cache(maxsize=32)  # the HTML and the text of one mail come from one parse
+def _parse(source: str) -> tuple[Token, ...]:
+    tokens = _PARSER.parse(source)
+    for token in tokens:
+        if token.tag == "h1":  # the mail has its own first heading
+            token.tag = "h2"
+        if token.type == "inline":
+            token.children = _with_pasted_links(token.children or [])
+    return tuple(tokens)
+
+
+def _with_pasted_links(children: Sequence[Token]) -> list[Token]:
+    """Makes bare web addresses links, as anybody who pastes one expects."""
+    made: list[Token] = []
+    inside = 0
+    for child in children:
+        inside += child.nesting if child.type.startswith("link_") else 0
+        if child.type != "text" or inside:
+            made.append(child)
+            continue
+        position = 0
+        for found in _PASTED.finditer(child.content):
+            address = _PARSER.normalizeLink(found.group())
+            made += [_text(child.content[position : found.start()]), Token("link_open", "a", 1, attrs={"href": address})]
+            made += [_text(found.group()), Token("link_close", "a", -1)]
+            position = found.end()
+        made.append(_text(child.content[position:]))
+    return made
+
+
+def _text(content: str) -> Token:
+    return Token("text", "", 0, content=content)
+
+
+def letter_styles(palette: Palette) -> dict[str, str]:
+    """Inline styles for each element of an author's text: many mail programs drop style sheets."""
+    return {
+        "p": "margin:0 0 16px",
+        "a": f"color:{palette.link};text-decoration:underline",
+        "ul": "margin:0 0 16px;padding:0 0 0 22px",
+        "ol": "margin:0 0 16px;padding:0 0 0 22px",
+        "li": "margin:0 0 8px",
+        "blockquote": f"margin:0 0 16px;padding:2px 0 2px 14px;border-left:3px solid {palette.line}",
+        "h2": "margin:24px 0 8px;font-size:20px;line-height:1.3",
+        "h3": "margin:20px 0 8px;font-size:18px;line-height:1.3",
+        "h4": "margin:16px 0 8px;font-size:17px;line-height:1.3",
+        "hr": f"margin:24px 0;border:0;border-top:1px solid {palette.line}",
+    }
+
+
+def to_html(source: str, styles: dict[str, str]) -> Markup:
+    """Cleaned HTML, each element with its inline style."""
+    html = _PARSER.renderer.render(_parse(source), _PARSER.options, {})
+    clean = nh3.clean(html, tags=_TAGS, attributes={"a": {"href"}}, url_schemes={"http", "https", "mailto"}, link_rel=None)
+    styled = _OPENING.sub(lambda found: f'<{found[1]} style="{styles[found[1]]}"', clean)
+    linked = _STYLE_FIRST.sub(r'<a href="\2" \1', styled)
+    return Markup(_LAST_IN_QUOTE.sub(r'<p style="margin:0">\1', linked))  # noqa: S704 - cleaned by nh3 just above
+
+
+def to_text(source: str) -> str:
+    """Readable plain text: paragraphs unwrapped, links as `title: address`, lists with dashes or numbers, quotes with `> `."""
+    return _Blocks(_parse(source)).text()
+
+
+class _Blocks:
+    """Walks the flat token list once; every block becomes some lines, prefixed by the quotes and lists around it."""
+
+    def __init__(self, tokens: Sequence[Token]) -> None:
+        self._tokens = tokens
+        self._lines: list[str] = []
+        self._prefixes: list[str] = []
+        self._lists: list[int | None] = []
+        self._bullet = ""
+        self._open: dict[str, Callable[[Token], None]] = {
+            "bullet_list_open": lambda _: self._begin_list(None),
+            "ordered_list_open": lambda token: self._begin_list(int(token.attrGet("start") or 1)),
+            "list_item_open": lambda _: self._item(),
+            "blockquote_open": lambda _: self._prefixes.append("> "),
+            "bullet_list_close": lambda _: self._end_list(),
+            "ordered_list_close": lambda _: self._end_list(),
+            "list_item_close": lambda _: self._leave(),
+            "blockquote_close": lambda _: self._end_quote(),
+            "inline": lambda token: self._block(_inline(token.children or ())),
+            "fence": lambda token: self._block(token.content.rstrip("\n")),
+            "code_block": lambda token: self._block(token.content.rstrip("\n")),
+            "hr": lambda _: self._block("-" * 20),
+        }
+
+    def text(self) -> str:
+        for token in self._tokens:
+            if handle := self._open.get(token.type):
+                handle(token)
+        return "\n".join(self._lines).strip()
+
+    def _item(self) -> None:
+        number = self._lists[-1]
+        self._bullet = "- " if number is None else f"{number}. "
+        if number is not None:
+            self._lists[-1] = number + 1
+        self._prefixes.append(" " * len(self._bullet))
+
+    def _begin_list(self, first: int | None) -> None:
+        self._lists.append(first)
+        if len(self._lists) > 1 and self._lines and not self._lines[-1].strip():
+            self._lines.pop()  # a list inside an item follows its words at once
+
+    def _leave(self) -> None:
+        self._prefixes.pop()
+        if self._lines and not self._lines[-1].strip():
+            self._lines.pop()  # items of a list stand close
+
+    def _end_list(self) -> None:
+        self._lists.pop()
+        self._lines.append("")
+
+    def _end_quote(self) -> None:
+        self._prefixes.pop()
+        while self._lines and self._lines[-1].strip() in {"", ">"}:
+            self._lines.pop()
+        self._lines.append("")
+
+    def _block(self, text: str) -> None:
+        before = "".join(self._prefixes)
+        for line in text.split("\n"):
+            start = before
+            if self._bullet:
+                start, self._bullet = before[: -len(self._bullet)] + self._bullet, ""
+            self._lines.append((start + line).rstrip())
+        self._lines.append(before.rstrip())
+
+
+def _inline(children: Sequence[Token]) -> str:
+    parts: list[str] = []
+    address, began = "", 0
+    for child in children:
+        if child.type == "link_open":
+            address, began = str(child.attrGet("href") or ""), len(parts)
+        elif child.type == "link_close":
+            title = "".join(parts[began:])
+            shown = address.removeprefix("mailto:")
+            parts[began:] = [shown if title in {address, shown} else f"{title}: {shown}"]
+        elif child.type in {"softbreak", "hardbreak"}:
+            parts.append("\n")
+        else:
+            parts.append(child.content)
+    return "".join(parts)

@@ -1,0 +1,187 @@
+"""Fills templates: letters (Markdown that a facilitator may edit) and structured mails (MJML). Asks nothing but its arguments."""
+
+import html as htmllib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup
+
+from service.errors import NotFound
+from service.rendering import markdown
+from service.rendering.compose import compiled_html, composer
+from service.rendering.safety import (
+    ARCHIVE_TAG,
+    PREFERENCES_TAG,
+    UNSUBSCRIBE_TAG,
+    field_name,
+    in_words,
+    link,
+    link_or_empty,
+    markdown_link,
+    markdown_value,
+    one_line,
+    plain_value,
+    quote_reason,
+    with_breaks,
+)
+from service.rendering.values import Brand, Community, Draft, Rendered, RenderingError, View
+
+T = TypeVar("T")
+LETTER_LAYOUT = "_letter"
+
+
+class _Environment(ImmutableSandboxedEnvironment):
+    """Jinja's sandbox, where a mapping's own entries come before its methods: quicker, and `event.items` means the entry."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        if type(obj) is dict and attribute in obj:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+
+class Renderer:
+    """Every template of a folder, read and compiled once. Safe to share between threads and tasks."""
+
+    def __init__(self, templates: Path, community: Community) -> None:
+        """Raises RenderingError when a template does not compile."""
+        self._folder = templates
+        brand = community.brand or Brand.load(templates / "brand.json")
+        self._styles = markdown.letter_styles(brand.light)
+        self._html = self._environment(community, plain_value, autoescape=True)
+        self._html.filters["markdown"] = lambda source: markdown.to_html(source, self._styles)
+        self._html.filters["with_breaks"] = with_breaks
+        self._text = self._environment(community, plain_value)
+        self._text.filters["markdown"] = markdown.to_text
+        self._markdown = self._environment(community, markdown_value)
+        self._markdown.filters |= {"url": markdown_link, "as_markdown": Markup}
+        first_pass = composer(templates, brand)
+        found = sorted(folder.name for folder in templates.iterdir() if (folder / "subject.txt").is_file())
+        drafted = [kind for kind in found if (templates / kind / "draft.md").is_file()]
+        self._drafts = {kind: self._template(self._markdown, f"{kind}/draft.md") for kind in drafted}
+        self._subjects = {kind: self._template(self._text, f"{kind}/subject.txt") for kind in found}
+        structured = [kind for kind in found if kind not in self._drafts]
+        self._mails = {kind: self._pair(first_pass, f"{kind}/body") for kind in structured}
+        self._letter = self._pair(first_pass, LETTER_LAYOUT)
+
+    def kinds(self) -> tuple[str, ...]:
+        """Every kind of mail there is, sorted."""
+        return tuple(self._subjects)
+
+    def letters(self) -> tuple[str, ...]:
+        """The kinds that are letters: drafted, perhaps edited, then rendered by `letter`."""
+        return tuple(self._drafts)
+
+    def draft(self, kind: str, context: Mapping[str, object]) -> Draft:
+        """A letter ready for a facilitator's eyes. People's words in it are escaped, so that they read as they were written.
+        Raises NotFound for a kind that is no letter and RenderingError for a missing value.
+        """
+        template = _known(self._drafts, kind)
+        with _naming(kind):
+            return Draft(one_line(self._subjects[kind].render(context)), _tidy(template.render(context)))
+
+    def letter(
+        self, kind: str, draft: Draft, *, preferences_url: str = "", unsubscribe_url: str = "", view: View = View.DIRECT
+    ) -> Rendered:
+        """A draft as a mail in the personal-letter layout. In the campaign view Mailchimp's own tags stand where the two links go.
+        Raises NotFound for a kind that is no letter.
+        """
+        _known(self._drafts, kind)
+        subject = one_line(str(plain_value(draft.subject)))
+        context: dict[str, object] = {
+            "kind": kind,
+            "body": draft.body,
+            "mail_subject": subject,
+            "preferences_url": preferences_url,
+            "unsubscribe_url": unsubscribe_url,
+        }
+        return self._filled(kind, self._letter, subject, context, view)
+
+    def render(self, kind: str, context: Mapping[str, object], *, view: View = View.DIRECT) -> Rendered:
+        """A structured mail. Kinds that go to members also need `preferences_url` and `unsubscribe_url`.
+        Raises NotFound for an unknown kind and RenderingError for a missing value.
+        """
+        pair = _known(self._mails, kind)
+        with _naming(kind):
+            subject = one_line(self._subjects[kind].render(context))
+        return self._filled(kind, pair, subject, {**context, "mail_subject": subject}, view)
+
+    def campaign(self, kind: str, context: Mapping[str, object]) -> Rendered:
+        """A structured mail for a Mailchimp campaign: Mailchimp's merge tags are ours alone, all stored text is neutralised."""
+        return self.render(kind, context, view=View.CAMPAIGN)
+
+    def _filled(self, kind: str, pair: tuple[Template, Template], subject: str, context: dict[str, object], view: View) -> Rendered:
+        by_campaign = view is View.CAMPAIGN
+        if by_campaign:
+            context |= {"preferences_url": PREFERENCES_TAG, "unsubscribe_url": UNSUBSCRIBE_TAG}
+        context["by_campaign"] = by_campaign
+        with _naming(kind):
+            html, text = pair[0].render(context), pair[1].render(context)
+        own = {PREFERENCES_TAG, UNSUBSCRIBE_TAG, ARCHIVE_TAG, context.get("preferences_url"), context.get("unsubscribe_url")}
+        return Rendered(subject, html, _tidy(text), tuple(address for address in dict.fromkeys(_addresses(html)) if address not in own))
+
+    def _pair(self, first_pass: Environment, stem: str) -> tuple[Template, Template]:
+        html = compiled_html(first_pass, f"{stem}.mjml")
+        with _naming(stem):
+            return self._html.from_string(html), self._text.get_template(f"{stem}.txt")
+
+    def _template(self, environment: _Environment, name: str) -> Template:
+        with _naming(name):
+            return environment.get_template(name)
+
+    def _environment(self, community: Community, finalize: Callable[[object], object], *, autoescape: bool = False) -> _Environment:
+        environment = _Environment(
+            loader=FileSystemLoader(self._folder),
+            undefined=StrictUndefined,
+            finalize=finalize,
+            autoescape=autoescape,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        environment.globals["community"] = asdict(community)
+        environment.filters |= {
+            "url": link,
+            "url_or_empty": link_or_empty,
+            "one_line": one_line,
+            "quoted": quote_reason,
+            "field_name": field_name,
+            "in_words": in_words,
+        }
+        return environment
+
+
+def _known(templates: Mapping[str, T], kind: str) -> T:
+    if kind not in templates:
+        raise NotFound("There is no such kind of mail.")
+    return templates[kind]
+
+
+def _addresses(html: str) -> Iterator[str]:
+    """Where the links of `html` go. Ours begin with `<a href=`; looking for just that is many times quicker than parsing."""
+    for piece in html.split('<a href="')[1:]:
+        address = piece[: piece.index('"')]
+        yield htmllib.unescape(address) if "&" in address else address
+
+
+def _tidy(text: str) -> str:
+    while " \n" in text:
+        text = text.replace(" \n", "\n")
+    while "\n\n\n" in text:
+        text = text.replace("\n\n\n", "\n\n")
+    return text.strip() + "\n"
+
+
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Turns a template's fault into ours, with the template's name. Jinja's message names fields, never values."""
+    try:
+        yield
+    except TemplateError as error:
+        raise RenderingError(f"{name}: {error.message}") from error
+    except RenderingError as error:
+        raise RenderingError(f"{name}: {error.detail}") from error

@@ -1,0 +1,34 @@
+"""Imports every table, for Alembic, the app and the workers."""
+
+from sqlmodel import SQLModel
+
+from service.audience import models as audience
+from service.auth import models as auth
+from service.campaigns import models as campaigns
+from service.engagement import models as engagement
+from service.events import models as events
+from service.jobs import models as jobs
+from service.measures import models as measures
+from service.members import models as members
+from service.messages import models as messages
+from service.newsletter import models as newsletter
+from service.resources import models as resources
+from service.webhooks import models as webhooks
+
+__all__ = [
+    "audience",
+    "auth",
+    "campaigns",
+    "engagement",
+    "events",
+    "jobs",
+    "measures",
+    "members",
+    "messages",
+    "metadata",
+    "newsletter",
+    "resources",
+    "webhooks",
+]
+
+metadata = SQLModel.metadata

@@ -1,0 +1,1 @@
+"""What providers call us with: stored raw first, applied by a job."""

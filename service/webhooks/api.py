@@ -1,0 +1,100 @@
+"""Where providers call: verify, store raw, answer 200. Applied later by a job. No key: signatures and the secret in the address."""
+
+import hmac
+import logging
+from collections.abc import Sequence
+
+from fastapi import APIRouter, Request, Response
+
+from service.deps import PartsDep
+from service.errors import NotFound, NotSignedIn
+from service.parts import Parts
+from service.providers import mailchimp_webhooks, transactional_webhooks
+from service.providers.incoming import ProviderEvent
+from service.webhooks.inbox import Source, store_once
+from service.webhooks.keys import marketing_path_secrets, signing_keys
+
+log = logging.getLogger(__name__)
+router = APIRouter(prefix="/webhooks", tags=["webhooks"])
+
+OK = 200
+"""Transactional counts anything but exactly 200 as a failure."""
+
+
+@router.head("/mailchimp/{secret}", include_in_schema=False)
+@router.get("/mailchimp/{secret}")
+async def probe_marketing(secret: str, parts: PartsDep) -> Response:
+    """Mailchimp checks that the address answers before it saves the webhook."""
+    _check_secret(secret, parts)
+    return Response(status_code=OK)
+
+
+@router.post("/mailchimp/{secret}")
+async def receive_marketing(secret: str, request: Request, parts: PartsDep) -> Response:
+    """One audience event, form-encoded; signed since 2026, where signing was switched on at set-up."""
+    _check_secret(secret, parts)
+    raw = await request.body()
+    now = parts.clock.now()
+    keys = await signing_keys(parts, Source.MARKETING)
+    header = request.headers.get(mailchimp_webhooks.SIGNATURE_HEADER, "")
+    if (keys or header) and not mailchimp_webhooks.verify_signature(raw, header, secrets=[*keys, *marketing_path_secrets(parts)], now=now):
+        log.warning("webhook refused: source=marketing signature=%s", "bad" if header else "missing")
+        raise NotSignedIn("The signature does not fit.")
+    text = raw.decode("utf-8", errors="replace")
+    await _store(parts, Source.MARKETING, [(text, report) for report in mailchimp_webhooks.parse_form(raw, received_at=now)])
+    return Response(status_code=OK)
+
+
+@router.head("/transactional", include_in_schema=False)
+@router.get("/transactional")
+@router.head("/inbound", include_in_schema=False)
+@router.get("/inbound")
+async def probe_transactional() -> Response:
+    """Transactional checks that the address answers before it saves the webhook."""
+    return Response(status_code=OK)
+
+
+@router.post("/transactional")
+async def receive_transactional(request: Request, parts: PartsDep) -> Response:
+    """A batch of message and sync events."""
+    return await _receive_batch(request, parts, Source.TRANSACTIONAL)
+
+
+@router.post("/inbound")
+async def receive_inbound(request: Request, parts: PartsDep) -> Response:
+    """A batch of inbound mails: replies."""
+    return await _receive_batch(request, parts, Source.INBOUND)
+
+
+async def _receive_batch(request: Request, parts: Parts, source: Source) -> Response:
+    raw = await request.body()
+    urls = _addresses(parts, request.url.path, request.url.query)
+    verdict = transactional_webhooks.verify(
+        raw,
+        request.headers.get(transactional_webhooks.SIGNATURE_HEADER, ""),
+        urls=urls,
+        keys=await signing_keys(parts, source),
+    )
+    if verdict is transactional_webhooks.Verdict.FORGED:
+        log.warning("webhook refused: source=%s signature=bad", source)
+        raise NotSignedIn("The signature does not fit.")
+    if verdict is transactional_webhooks.Verdict.GENUINE:
+        await _store(parts, source, transactional_webhooks.parse_batch(raw, received_at=parts.clock.now()))
+    return Response(status_code=OK)
+
+
+def _addresses(parts: Parts, path: str, query: str) -> list[str]:
+    """The address as it was entered at Mailchimp: ours in public, whatever a proxy in between makes of it."""
+    return [f"{parts.settings.base_url}{path}" + (f"?{query}" if query else "")]
+
+
+def _check_secret(given: str, parts: Parts) -> None:
+    if not any(hmac.compare_digest(given.encode(), known.encode()) for known in marketing_path_secrets(parts)):
+        raise NotFound("There is nothing here.")
+
+
+async def _store(parts: Parts, source: Source, items: Sequence[tuple[str, ProviderEvent]]) -> None:
+    """Durable before the 200; the ring is only a doorbell."""
+    async with parts.database.transaction() as session:
+        await store_once(session, source, items, now=parts.clock.now())
+    await parts.queue.ring("apply_webhooks")

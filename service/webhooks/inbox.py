@@ -1,0 +1,83 @@
+"""The durable inbox: raw happenings are stored once, handed out to be applied, and marked. Nothing is parsed twice, nothing dropped."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from service.db import insert_new, new_id
+from service.providers.incoming import ProviderEvent
+from service.webhooks.models import WebhookEvent
+
+WAITS = tuple(timedelta(seconds=s) for s in (10, 60, 300, 900, 3600, 3600, 7200, 14400, 28800))
+"""How long a happening we can't place yet (its delivery may not be written down yet) waits before each next try: about 17 hours."""
+
+
+ERASED_PERSON = "erased_person"
+"""The outcome of a happening about somebody who was erased; its raw text is not kept."""
+
+
+class Source(StrEnum):
+    """Where a happening was reported."""
+
+    MARKETING = "marketing"
+    TRANSACTIONAL = "transactional"
+    INBOUND = "inbound"
+
+
+async def store_once(session: AsyncSession, source: Source, items: Sequence[tuple[str, ProviderEvent]], *, now: datetime) -> None:
+    """Store each reported happening (its raw text and its parsed form) that is not there yet, in one statement."""
+    rows = [
+        {
+            "id": new_id(),
+            "key": f"{source}:{report.key}",
+            "source": source,
+            "raw_type": report.raw_type[:40],
+            "payload": raw.replace("\x00", "\ufffd"),  # PostgreSQL keeps no NUL
+            "received_at": now,
+            "handled_at": None,
+            "outcome": "",
+            "attempts": 0,
+            "next_try_at": now,
+            "parked_at": None,
+            "error": "",
+        }
+        for raw, report in items
+    ]
+    await insert_new(session, WebhookEvent, rows, unique=["key"])
+
+
+async def take_waiting(session: AsyncSession, *, now: datetime, limit: int) -> list[WebhookEvent]:
+    """Up to `limit` happenings to be applied now, oldest first, locked against other workers for this transaction."""
+    query = (
+        select(WebhookEvent)
+        .where(col(WebhookEvent.handled_at).is_(None), col(WebhookEvent.parked_at).is_(None), WebhookEvent.next_try_at <= now)
+        .order_by(col(WebhookEvent.next_try_at), col(WebhookEvent.id))
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return list((await session.exec(query)).all())
+
+
+def mark_handled(row: WebhookEvent, outcome: str, *, now: datetime) -> None:
+    """Applied, or knowingly passed over; `outcome` says which."""
+    row.handled_at, row.outcome, row.error = now, outcome[:60], ""
+
+
+def mark_erased(row: WebhookEvent, *, now: datetime) -> None:
+    """It is about somebody who was erased: whatever could be applied is, and nothing of it stays."""
+    row.payload, row.error, row.parked_at = "", "", None
+    if row.handled_at is None:
+        row.handled_at, row.outcome = now, ERASED_PERSON
+
+
+def mark_waiting(row: WebhookEvent, why: str, *, now: datetime) -> None:
+    """Can't be applied yet: tried again later, in the end parked where a facilitator can see it."""
+    row.error = why[:300]
+    if row.attempts < len(WAITS):
+        row.next_try_at = now + WAITS[row.attempts]
+    else:
+        row.parked_at = now
+    row.attempts += 1

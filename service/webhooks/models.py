@@ -1,0 +1,46 @@
+"""Raw calls from providers, stored before anything else happens."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Index, text
+from sqlmodel import Field, SQLModel
+
+from service.db import new_id
+
+
+class WebhookKey(SQLModel, table=True):
+    """A signing key that the provider made when a webhook was set up; several may count at once while keys change."""
+
+    __tablename__ = "webhook_key"
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    source: str = Field(max_length=20, index=True)
+    url: str = Field(max_length=500)
+    secret: str = Field(max_length=200)
+    remote_id: str = Field(default="", max_length=64)
+    created_at: datetime
+
+
+class WebhookEvent(SQLModel, table=True):
+    """One happening as the provider reported it; `key` is unique, so that a repeat is stored once."""
+
+    __tablename__ = "webhook_event"
+    __table_args__ = (
+        Index(
+            "ix_webhook_event_waiting", "next_try_at", sqlite_where=text("handled_at IS NULL"), postgresql_where=text("handled_at IS NULL")
+        ),
+    )
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    key: str = Field(max_length=80, unique=True, description="source and digest of what identifies the happening")
+    source: str = Field(max_length=20, description="marketing, transactional, inbound")
+    raw_type: str = Field(default="", max_length=40)
+    payload: str = Field(description="as it came: JSON text of one item, or the form")
+    received_at: datetime
+    handled_at: datetime | None = None
+    outcome: str = Field(default="", max_length=60)
+    attempts: int = 0
+    next_try_at: datetime
+    parked_at: datetime | None = Field(default=None, index=True)
+    error: str = Field(default="", max_length=300)

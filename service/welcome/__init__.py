@@ -1,0 +1,1 @@
+"""From a join request to a personal welcome."""

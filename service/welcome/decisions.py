@@ -1,0 +1,91 @@
+"""What the facilitator decides about a join request: approve (as drafted, edited or with other resources) or decline."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from service.auth.audit import record
+from service.errors import Conflict, NotFound
+from service.members.models import JoinRequest, Member
+from service.members.rules import JoinRequestStatus
+from service.members.standing import get_member
+from service.messages.models import Delivery
+from service.messages.outbox import Recipient, queue_message
+from service.messages.quiet_hours import next_allowed
+from service.messages.rules import MessageKind, purpose_of
+from service.parts import Parts
+from service.rendering import Draft, Rendered
+from service.resources.models import Resource
+
+
+async def get_open_request(session: AsyncSession, request_id: UUID) -> JoinRequest:
+    """The join request, if it still is to be decided about. Raises NotFound and Conflict."""
+    request = await session.get(JoinRequest, request_id, with_for_update=True)
+    if request is None:
+        raise NotFound("There is no such join request.")
+    if request.status != JoinRequestStatus.OPEN:
+        raise Conflict(f"This join request is {request.status}: there is nothing to decide about it.")
+    return request
+
+
+def rendered_welcome(parts: Parts, request: JoinRequest, member: Member) -> Rendered:
+    """The mail exactly as it will go."""
+    return parts.renderer.letter(
+        MessageKind.WELCOME,
+        Draft(request.draft_subject, request.draft_body),
+        preferences_url=parts.links.preferences(member.id),
+        unsubscribe_url=parts.links.unsubscribe(member.id, purpose_of(MessageKind.WELCOME)),
+    )
+
+
+async def approve(session: AsyncSession, parts: Parts, request: JoinRequest, *, by: str, now: datetime) -> Delivery:
+    """Send the welcome as it is drafted now, at the next hour a welcome may leave; the same request never gives two.
+
+    Raises Conflict while there is no draft yet.
+    """
+    if not request.draft_body:
+        raise Conflict("The draft is not ready yet; it comes within a minute.")
+    member = await get_member(session, request.member_id)
+    delivery = await queue_message(
+        session,
+        parts,
+        key=f"welcome:{request.id}",
+        kind=MessageKind.WELCOME,
+        recipient=Recipient.of(member),
+        content=rendered_welcome(parts, request, member),
+        now=now,
+        due_at=next_allowed(MessageKind.WELCOME, now, parts.settings.zone),
+    )
+    request.status, request.decided_at, request.decided_by = JoinRequestStatus.APPROVED, now, by
+    session.add(request)
+    await _learn(session, request)
+    record(session, actor=by, action="approve_join_request", subject_type="join_request", subject_id=request.id, now=now)
+    return delivery
+
+
+async def _learn(session: AsyncSession, request: JoinRequest) -> None:
+    """Count what was shown, and what the facilitator put in or took out: later rankings learn from it."""
+    offered = [str(m["resource_id"]) for m in request.matches[: max(1, len(request.resource_ids))]]
+    for resource_id in {*request.resource_ids, *offered}:
+        resource = await session.get(Resource, UUID(resource_id))
+        if resource is None:
+            continue
+        chosen, was_offered = resource_id in request.resource_ids, resource_id in offered
+        resource.shown_count += chosen
+        resource.swapped_in_count += chosen and not was_offered
+        resource.swapped_out_count += was_offered and not chosen
+        session.add(resource)
+
+
+async def decline(session: AsyncSession, request: JoinRequest, *, by: str, now: datetime) -> None:
+    """No welcome goes for this request. The person stays on the list they confirmed."""
+    request.status, request.decided_at, request.decided_by = JoinRequestStatus.DECLINED, now, by
+    session.add(request)
+    record(session, actor=by, action="decline_join_request", subject_type="join_request", subject_id=request.id, now=now)
+
+
+def known_ids(resource_ids: Sequence[UUID]) -> list[str]:
+    """Ids as they are kept on a request."""
+    return [str(i) for i in dict.fromkeys(resource_ids)]

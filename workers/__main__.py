@@ -1,0 +1,26 @@
+"""`python -m workers`: one worker over the settings of the environment."""
+
+import asyncio
+import sys
+
+from service.embedded import redis_settings
+from service.logs import configure_logs
+from service.settings import SettingsProblem, load_settings
+from workers.settings import run_worker
+
+
+def main() -> int:
+    """Run until told to stop; 2 when a setting makes no sense."""
+    try:
+        settings = load_settings()
+    except SettingsProblem as why:
+        sys.stderr.write(f"{why}\n")
+        return 2
+    configure_logs(settings)
+    with redis_settings(settings.redis_url.get_secret_value(), settings.var_dir / "redis") as redis:
+        asyncio.run(run_worker(settings, redis))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

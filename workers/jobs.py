@@ -1,0 +1,108 @@
+"""One thin coroutine per job: it calls a feature and says how much was done. Arguments are ids only; the database knows the rest.
+
+No job fails by an ordinary error it could meet: features write what happened into rows, and the tick finds what is left.
+"""
+
+from typing import Any
+from uuid import UUID
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from service.audience.pull import pull_changes
+from service.audience.push import push_due
+from service.campaigns.personal import plan_personal
+from service.campaigns.results import poll_due
+from service.campaigns.steps import advance_due
+from service.members.import_job import run_import
+from service.members.models import Member
+from service.messages.doubt import doubt_lapsed, look_up_doubtful
+from service.messages.sending import deliver_due as send_due
+from service.newsletter.due import run_due
+from service.newsletter.feeds import collect_due_feeds
+from service.parts import Parts
+from service.providers.base import Contact
+from service.webhooks.apply import apply_waiting
+from service.welcome.by_mailchimp import confirm_by_mailchimp
+from service.welcome.drafts import draft_welcomes
+from service.welcome.joining import ask_confirmations
+from workers.stopping import Stopping
+
+Context = dict[str, Any]  # arq's own: holds what `startup` put there
+
+
+def _parts(ctx: Context) -> Parts:
+    parts: Parts = ctx["parts"]
+    return parts
+
+
+def _stop(ctx: Context) -> Stopping:
+    return Stopping(ctx["leaving"])
+
+
+async def deliver_due(ctx: Context) -> int:
+    """Send one-to-one mail that is due."""
+    return await send_due(_parts(ctx), owner=ctx["owner"], should_stop=_stop(ctx))
+
+
+async def settle_doubtful(ctx: Context) -> int:
+    """Find deliveries whose worker died, and ask the provider what became of them."""
+    return await doubt_lapsed(_parts(ctx)) + await look_up_doubtful(_parts(ctx), should_stop=_stop(ctx))
+
+
+async def apply_webhooks(ctx: Context) -> int:
+    """Apply what providers have reported."""
+    return await apply_waiting(_parts(ctx), should_stop=_stop(ctx))
+
+
+async def prepare_welcomes(ctx: Context) -> int:
+    """Ask for confirmations and draft welcomes."""
+    return await ask_confirmations(_parts(ctx)) + await draft_welcomes(_parts(ctx))
+
+
+async def sync_audience(ctx: Context) -> int:
+    """Bring changed members to Mailchimp, and Mailchimp's changes to us."""
+    parts, stop = _parts(ctx), _stop(ctx)
+
+    async def confirmed(session: AsyncSession, member: Member, contact: Contact) -> None:
+        await confirm_by_mailchimp(session, parts, member, ip=contact.opt_in_ip, now=parts.clock.now())
+
+    return await push_due(parts, should_stop=stop) + await pull_changes(parts, on_confirmed=confirmed, should_stop=stop)
+
+
+async def advance_editions(ctx: Context) -> int:
+    """Freeze editions that are due, gather personal mail that goes by campaigns, and take campaigns through Mailchimp."""
+    parts, stop = _parts(ctx), _stop(ctx)
+    happened = await run_due(parts.database, now=parts.clock.now(), settings=parts.settings, renderer=parts.renderer)
+    steps = await plan_personal(parts) + await advance_due(parts, should_stop=stop)
+    if steps:  # a campaign that has just gone completes its edition
+        await run_due(parts.database, now=parts.clock.now(), settings=parts.settings, renderer=parts.renderer)
+    return len(happened) + steps
+
+
+async def collect_feeds(ctx: Context) -> int:
+    """Read the feeds that are due."""
+    parts = _parts(ctx)
+    return len(await collect_due_feeds(parts.database, clock=parts.clock, should_stop=_stop(ctx)))
+
+
+async def poll_reports(ctx: Context) -> int:
+    """Read the reports of sent campaigns."""
+    return await poll_due(_parts(ctx), should_stop=_stop(ctx))
+
+
+async def import_members(ctx: Context, job_id: str) -> None:
+    """Run one import of members."""
+    await run_import(_parts(ctx), UUID(job_id), should_stop=_stop(ctx))
+
+
+JOBS = (
+    deliver_due,
+    settle_doubtful,
+    apply_webhooks,
+    prepare_welcomes,
+    sync_audience,
+    advance_editions,
+    collect_feeds,
+    poll_reports,
+    import_members,
+)
