@@ -1,0 +1,1 @@
+"""The Marketing API (`/3.0`), one file per topic."""

@@ -1,0 +1,132 @@
+"""Which operation answers which method and path under /3.0."""
+
+from sandbox.marketing import (
+    batches,
+    campaigns,
+    extras,
+    fields,
+    hooks,
+    interests,
+    lists,
+    members,
+    reports,
+    segments,
+    sending,
+    tags,
+)
+from sandbox.wire import Op, Router
+
+_L = "/lists/{list_id}"
+_M = _L + "/members/{subscriber_hash}"
+_S = _L + "/segments/{segment_id}"
+_F = _L + "/merge-fields/{merge_id}"
+_G = _L + "/interest-categories/{interest_category_id}"
+_H = _L + "/webhooks/{webhook_id}"
+_C = "/campaigns/{campaign_id}"
+_R = "/reports/{campaign_id}"
+
+_ROUTES: tuple[tuple[str, str, Op], ...] = (
+    ("GET", "/", lists.root),
+    ("GET", "/ping", lists.ping),
+    ("GET", "/lists", lists.list_lists),
+    ("POST", "/lists", lists.add_list),
+    ("GET", _L, lists.get_list),
+    ("PATCH", _L, lists.change_list),
+    ("POST", _L, members.bulk_members),
+    ("GET", _L + "/growth-history", lists.growth),
+    ("GET", _L + "/members", members.list_members),
+    ("POST", _L + "/members", members.post_member),
+    ("GET", _M, members.get_member),
+    ("PUT", _M, members.put_member),
+    ("PATCH", _M, members.patch_member),
+    ("DELETE", _M, members.archive_member),
+    ("POST", _M + "/actions/delete-permanent", members.erase_member),
+    ("GET", _M + "/tags", tags.get_tags),
+    ("POST", _M + "/tags", tags.post_tags),
+    ("GET", _M + "/events", extras.list_events),
+    ("POST", _M + "/events", extras.add_event),
+    ("GET", _M + "/activity-feed", extras.activity_feed),
+    ("GET", _L + "/tag-search", tags.tag_search),
+    ("GET", _L + "/merge-fields", fields.list_fields),
+    ("POST", _L + "/merge-fields", fields.add_field),
+    ("GET", _F, fields.get_field),
+    ("PATCH", _F, fields.change_field),
+    ("DELETE", _F, fields.delete_field),
+    ("GET", _L + "/segments", segments.list_segments),
+    ("POST", _L + "/segments", segments.add_segment),
+    ("GET", _S, segments.get_segment),
+    ("PATCH", _S, segments.change_segment),
+    ("POST", _S, segments.batch_segment),
+    ("DELETE", _S, segments.delete_segment),
+    ("GET", _S + "/members", segments.segment_members),
+    ("POST", _S + "/members", segments.add_segment_member),
+    ("DELETE", _S + "/members/{subscriber_hash}", segments.drop_segment_member),
+    ("GET", _L + "/interest-categories", interests.list_categories),
+    ("POST", _L + "/interest-categories", interests.add_category),
+    ("GET", _G, interests.get_category),
+    ("DELETE", _G, interests.delete_category),
+    ("GET", _G + "/interests", interests.list_interests),
+    ("POST", _G + "/interests", interests.add_interest),
+    ("GET", _G + "/interests/{interest_id}", interests.get_interest),
+    ("PATCH", _G + "/interests/{interest_id}", interests.change_interest),
+    ("DELETE", _G + "/interests/{interest_id}", interests.delete_interest),
+    ("GET", _L + "/webhooks", hooks.list_hooks),
+    ("POST", _L + "/webhooks", hooks.add_hook),
+    ("GET", _H, hooks.get_hook),
+    ("PATCH", _H, hooks.change_hook),
+    ("DELETE", _H, hooks.delete_hook),
+    ("GET", "/campaign-folders", campaigns.list_folders),
+    ("POST", "/campaign-folders", campaigns.add_folder),
+    ("GET", "/campaign-folders/{folder_id}", campaigns.get_folder),
+    ("PATCH", "/campaign-folders/{folder_id}", campaigns.change_folder),
+    ("DELETE", "/campaign-folders/{folder_id}", campaigns.delete_folder),
+    ("GET", "/campaigns", campaigns.list_campaigns),
+    ("POST", "/campaigns", campaigns.add_campaign),
+    ("GET", _C, campaigns.get_campaign),
+    ("PATCH", _C, campaigns.change_campaign),
+    ("DELETE", _C, campaigns.delete_campaign),
+    ("GET", _C + "/content", campaigns.get_content),
+    ("PUT", _C + "/content", campaigns.put_content),
+    ("GET", _C + "/send-checklist", sending.send_checklist),
+    ("POST", _C + "/actions/test", sending.test),
+    ("POST", _C + "/actions/send", sending.send),
+    ("POST", _C + "/actions/schedule", sending.schedule),
+    ("POST", _C + "/actions/unschedule", sending.unschedule),
+    ("POST", _C + "/actions/cancel-send", sending.cancel_send),
+    ("POST", _C + "/actions/pause", sending.rss_only),
+    ("POST", _C + "/actions/resume", sending.rss_only),
+    ("POST", _C + "/actions/replicate", sending.replicate),
+    ("GET", "/reports", reports.list_reports),
+    ("GET", _R, reports.get_report),
+    ("GET", _R + "/email-activity", reports.email_activity),
+    ("GET", _R + "/email-activity/{subscriber_hash}", reports.member_activity),
+    ("GET", _R + "/open-details", reports.open_details),
+    ("GET", _R + "/click-details", reports.click_details),
+    ("GET", _R + "/click-details/{link_id}", reports.link_details),
+    ("GET", _R + "/click-details/{link_id}/members", reports.link_members),
+    ("GET", _R + "/sent-to", reports.sent_to),
+    ("GET", _R + "/unsubscribed", reports.unsubscribed),
+    ("GET", _R + "/abuse-reports", reports.abuse_reports),
+    ("GET", "/batches", batches.list_batches),
+    ("POST", "/batches", batches.start_batch),
+    ("GET", "/batches/{batch_id}", batches.get_batch),
+    ("DELETE", "/batches/{batch_id}", batches.delete_batch),
+    ("GET", "/batch-webhooks", hooks.list_batch_hooks),
+    ("POST", "/batch-webhooks", hooks.add_batch_hook),
+    ("GET", "/batch-webhooks/{batch_webhook_id}", hooks.get_batch_hook),
+    ("DELETE", "/batch-webhooks/{batch_webhook_id}", hooks.delete_batch_hook),
+    ("GET", "/verified-domains", lists.list_domains),
+    ("POST", "/verified-domains", lists.add_domain),
+    ("GET", "/verified-domains/{domain_name}", lists.get_domain),
+    ("POST", "/verified-domains/{domain_name}/actions/verify", lists.verify_domain),
+    ("POST", "/customer-journeys/journeys/{journey_id}/steps/{step_id}/actions/trigger", lists.trigger_journey),
+    ("GET", "/search-members", members.search_members),
+)
+
+
+def marketing_router() -> Router:
+    """Return the router of the Marketing API."""
+    router = Router()
+    for method, template, op in _ROUTES:
+        router.add(method, template, op)
+    return router

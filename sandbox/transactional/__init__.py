@@ -1,0 +1,1 @@
+"""The Transactional API (`/api/1.x`, once called Mandrill), one file per topic."""
