@@ -1,0 +1,142 @@
+"""Fixtures that every test may use: both databases, a clock, a queue."""
+
+from collections.abc import AsyncIterator, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import pytest_asyncio
+from pydantic import SecretStr
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from service.bootstrap import TEMPLATES
+from service.db import Database
+from service.links import Links
+from service.messages.suppressions import stopped_keys
+from service.parts import Parts
+from service.providers.ports import Providers
+from service.rendering import Community, Renderer
+from service.resources.matching import Matcher
+from service.settings import Settings
+from service.tokens import Tokens
+from tests.databases import PostgresTemplate, SqliteTemplate
+from tests.fakes import FakeMailer, FrozenClock, RecordingQueue
+from tests.log_watch import log_watch, nothing_personal_is_logged
+from tests.postgres import EmbeddedPostgres, NoPostgres, server_from_environment
+
+__all__ = ["log_watch", "nothing_personal_is_logged"]
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> SqliteTemplate:
+    return SqliteTemplate(tmp_path_factory.mktemp("sqlite"))
+
+
+@pytest.fixture(scope="session")
+def postgres_template() -> Iterator[PostgresTemplate]:
+    server = server_from_environment()
+    if server is not None:
+        yield PostgresTemplate(server)
+        return
+    try:
+        embedded = EmbeddedPostgres()
+        running = embedded.start()
+    except NoPostgres as why:
+        pytest.skip(f"no PostgreSQL: {why}")
+    yield PostgresTemplate(running)
+    embedded.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def template(request: pytest.FixtureRequest) -> SqliteTemplate | PostgresTemplate:
+    """Where fresh databases come from; each test runs on SQLite and on PostgreSQL."""
+    found: SqliteTemplate | PostgresTemplate = request.getfixturevalue(
+        "sqlite_template" if request.param == "sqlite" else "postgres_template"
+    )
+    return found
+
+
+@pytest.fixture
+def database_url(template: SqliteTemplate | PostgresTemplate) -> Iterator[str]:
+    """The address of an empty, migrated database."""
+    with template.fresh() as url:
+        yield url
+
+
+@pytest.fixture
+def disposable_database_url(template: SqliteTemplate | PostgresTemplate) -> Iterator[str]:
+    """The address of a migrated database whose tables a test may change."""
+    with template.disposable() as url:
+        yield url
+
+
+@pytest_asyncio.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = Database(database_url)
+    yield database
+    await database.close()
+
+
+@pytest_asyncio.fixture
+async def session(database: Database) -> AsyncIterator[AsyncSession]:
+    """One open transaction, for tests of single actions; committed at the end."""
+    async with AsyncSession(database.engine, expire_on_commit=False) as session:
+        yield session
+        await session.commit()
+
+
+@pytest.fixture
+def clock() -> FrozenClock:
+    return FrozenClock()
+
+
+@pytest.fixture
+def queue() -> RecordingQueue:
+    return RecordingQueue()
+
+
+@pytest.fixture
+def templates() -> Path:
+    return Path(__file__).resolve().parent.parent / "email_templates"
+
+
+@pytest.fixture
+def mailer() -> FakeMailer:
+    return FakeMailer()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(
+        _env_file=None,  # type: ignore[call-arg]
+        var_dir=tmp_path,
+        secret_key=SecretStr("a" * 40),
+        facilitator_email="facilitator@example.org",
+        reply_domain="reply.example.org",
+    )
+
+
+@pytest.fixture
+def parts(database: Database, clock: FrozenClock, queue: RecordingQueue, mailer: FakeMailer, settings: Settings) -> Parts:
+    """Everything a feature needs: a real database, real templates, and fakes for what leaves the building."""
+    tokens = Tokens("a" * 40)
+    nothing = cast("Any", None)  # a test that speaks to the Marketing API passes its own
+    return Parts(
+        settings=settings,
+        database=database,
+        queue=queue,
+        clock=clock,
+        tokens=tokens,
+        links=Links(tokens, settings),
+        renderer=shared_renderer(),
+        providers=Providers(audience=nothing, campaigns=nothing, reports=nothing, mailer=mailer),
+        matcher=Matcher(None),
+        is_stopped=stopped_keys,
+    )
+
+
+@cache
+def shared_renderer() -> Renderer:
+    community = Community("Falls community", "Maria Okafor", "1 Example Street, London SW1A 1AA", "http://127.0.0.1:8000", "Maria Okafor")
+    return Renderer(TEMPLATES, community)

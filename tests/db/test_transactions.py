@@ -1,0 +1,81 @@
+import pytest
+from sqlmodel import select
+
+from service.auth.models import ApiKey
+from service.db import Database, after_commit, database_now, insert_new
+from service.queue import ring_after_commit
+from tests.fakes import NOW, RecordingQueue
+
+
+def key(name: str) -> ApiKey:
+    return ApiKey(name=name, role="admin", prefix=name, key_hash=name, created_at=NOW)
+
+
+async def test_a_transaction_commits_at_its_end(database: Database) -> None:
+    async with database.transaction() as session:
+        session.add(key("a"))
+    async with database.reading() as session:
+        assert (await session.exec(select(ApiKey.name))).all() == ["a"]
+
+
+async def test_an_error_rolls_everything_back_and_rings_nothing(database: Database, queue: RecordingQueue) -> None:
+    async def fails() -> None:
+        async with database.transaction() as session:
+            session.add(key("a"))
+            await session.flush()
+            ring_after_commit(session, queue, "deliver", "1")
+            raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        await fails()
+    async with database.reading() as session:
+        assert (await session.exec(select(ApiKey.name))).all() == []
+    assert queue.rings == []
+
+
+async def test_rings_leave_after_the_commit(database: Database, queue: RecordingQueue) -> None:
+    seen_inside: list[int] = []
+    async with database.transaction() as session:
+        ring_after_commit(session, queue, "deliver", "1")
+        seen_inside.append(len(queue.rings))
+    assert seen_inside == [0]
+    assert queue.rings == [("deliver", "1")]
+
+
+async def test_a_transaction_inside_another_is_refused(database: Database) -> None:
+    with pytest.raises(RuntimeError, match="open already"):
+        async with database.transaction(), database.transaction():
+            pass
+
+
+async def test_a_reading_session_changes_nothing(database: Database) -> None:
+    async with database.reading() as session:
+        session.add(key("a"))
+        await session.flush()
+    async with database.reading() as session:
+        assert (await session.exec(select(ApiKey.name))).all() == []
+
+
+async def test_the_database_tells_an_aware_time(database: Database) -> None:
+    async with database.reading() as session:
+        assert (await database_now(session)).utcoffset() is not None
+
+
+async def test_rows_that_are_there_already_are_left_alone(database: Database) -> None:
+    rows = [key("a").model_dump(), key("b").model_dump()]
+    async with database.transaction() as session:
+        await insert_new(session, ApiKey, rows[:1], unique=["key_hash"])
+        await insert_new(session, ApiKey, [dict(rows[0], id=rows[1]["id"], name="changed"), rows[1]], unique=["key_hash"])
+    async with database.reading() as session:
+        assert sorted((await session.exec(select(ApiKey.name))).all()) == ["a", "b"]
+
+
+async def test_calls_after_commit_run_once(database: Database) -> None:
+    calls: list[str] = []
+
+    async def call() -> None:
+        calls.append("x")
+
+    async with database.transaction() as session:
+        after_commit(session, call)
+    assert calls == ["x"]

@@ -1,0 +1,117 @@
+"""Killing and restarting Kindling at any time loses and doubles nothing; the sandbox's count is the truth."""
+
+import json
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+
+from tests.journeys.running import Kindling, running, until
+
+pytestmark = [
+    pytest.mark.journey,
+    pytest.mark.slow,
+    pytest.mark.xdist_group("restarts"),
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds processes in /proc"),
+]
+
+PEOPLE = 24
+
+
+NOON = datetime(2026, 7, 7, 11, 0, tzinfo=UTC)
+"""A Tuesday at noon in London: welcomes may leave at once, whenever the test runs."""
+
+
+@pytest.fixture(scope="module")
+def kindling(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kindling]:
+    folder = tmp_path_factory.mktemp("up")
+    clock = folder / "clock.json"
+    clock.write_text(json.dumps({"offset_seconds": (NOON - datetime.now(UTC)).total_seconds()}))
+    with running(folder, LEASE_SECONDS="2", WELCOME_MODE="review", CLOCK_FILE=str(clock)) as up:
+        yield up
+
+
+def join(kindling: Kindling, name: str) -> str:
+    """Somebody known to the facilitator, with consent and a reason: a welcome will be drafted."""
+    made = kindling.post(
+        "members",
+        {
+            "email": f"{name}+silent@trust.example",
+            "first_name": name.title(),
+            "join_reason": "We want to run our first PDSA cycle about falls and do not know how to begin.",
+            "consent": {"source": "paper form", "at": "2026-01-05T10:00:00Z"},
+        },
+    )
+    return str(made["id"])
+
+
+def approve_all(kindling: Kindling, count: int) -> None:
+    until(lambda: len([r for r in open_requests(kindling) if r["drafted_at"]]) >= count, seconds=180)
+    for request in open_requests(kindling):
+        kindling.post(f"join-requests/{request['id']}/approve")
+
+
+def open_requests(kindling: Kindling) -> list[dict[str, str]]:
+    with_retry = kindling.get("join-requests", status="open", limit=200)
+    return list(with_retry["items"])
+
+
+def settled(kindling: Kindling) -> bool:
+    try:
+        left = kindling.get("backlog")
+    except httpx.HTTPError:
+        return False
+    return not any(left[kind] for kind in ("sending", "webhooks", "audience", "welcomes", "jobs"))
+
+
+def deliveries(kindling: Kindling) -> list[dict[str, str]]:
+    return list(kindling.get("deliveries", kind="welcome", limit=500)["items"])
+
+
+def check_the_books(kindling: Kindling, expected: int) -> None:
+    """Every welcome is accepted exactly once, or it is visible as not accepted (queued, in doubt) with no mail gone twice."""
+    rows = deliveries(kindling)
+    truth = kindling.accepted(tag="welcome")["by_delivery_id"]
+    assert len(rows) == expected
+    assert all(count == 1 for count in truth.values())
+    for row in rows:
+        if row["status"] in {"accepted", "delivered", "deferred", "soft_bounced", "bounced"}:
+            assert truth.get(row["id"]) == 1
+        else:
+            assert row["status"] in {"queued", "sending", "in_doubt"}
+
+
+def test_a_worker_killed_again_and_again_while_sending_mails_nobody_twice(kindling: Kindling) -> None:
+    kindling.sandbox.post("/_control/faults", json={"kind": "slow", "product": "transactional", "operation": "*send*", "seconds": 0.3})
+    for n in range(PEOPLE):
+        join(kindling, f"person{n}")
+    approve_all(kindling, PEOPLE)
+    for _ in range(4):
+        until(lambda: kindling.children("workers"), seconds=60)
+        accepted_before = kindling.accepted(tag="welcome")["total"]
+        until(lambda before=accepted_before: kindling.accepted(tag="welcome")["total"] > before or settled(kindling), seconds=90)
+        kindling.kill("workers")
+    kindling.sandbox.delete("/_control/faults")
+    until(lambda: settled(kindling), seconds=180)
+    check_the_books(kindling, PEOPLE)
+    assert kindling.accepted(tag="welcome")["total"] >= PEOPLE / 2
+
+
+def test_after_a_power_cut_everything_goes_on(kindling: Kindling) -> None:
+    before, known = kindling.accepted()["total"], len(deliveries(kindling))
+    join(kindling, "latecomer")
+    kindling.kill_everything()
+    kindling.start()
+    approve_all(kindling, 1)
+    until(lambda: settled(kindling), seconds=180)
+    assert kindling.accepted()["total"] >= before
+    check_the_books(kindling, known + 1)
+
+
+def test_an_api_killed_between_requests_comes_back(kindling: Kindling) -> None:
+    member_id = join(kindling, "steadfast")
+    assert kindling.kill(r"cli serve") == 1
+    until(kindling._ready, seconds=90)
+    assert kindling.get(f"members/{member_id}")["id"] == member_id

@@ -1,0 +1,191 @@
+"""The public pages in a real browser: a person's way without JavaScript on a phone, axe, screens; pictures under var/review/pages."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.databases import SqliteTemplate
+from tests.pages.site import Site, running_site
+
+CHROMIUM = Path("/usr/bin/chromium")
+PICTURES = Path(__file__).parents[2] / "var" / "review" / "pages"
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+SCREENS: dict[Literal["light", "dark"], tuple[int, ...]] = {"light": (1280, 375, 320), "dark": (375,)}
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium here: pages were not looked at")]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def site(sqlite_template: SqliteTemplate, tmp_path: Path) -> Iterator[Site]:
+    with sqlite_template.fresh() as url, running_site(url, tmp_path) as site:
+        yield site
+
+
+def _join_with_nothing(page: Page, site: Site) -> None:
+    page.goto(f"{site.base}/join")
+    page.get_by_role("button", name="Ask to join").click()
+
+
+def _joined(page: Page, site: Site) -> None:
+    page.goto(f"{site.base}/join")
+    page.get_by_label("Why do you want to join?").fill("We keep missing patients who get worse overnight.")
+    page.get_by_label("First name").fill("Asha")
+    page.get_by_label("Email address").fill("asha@ward.example.org")
+    page.get_by_label("Yes, I want to join").check()
+    page.get_by_role("button", name="Ask to join").click()
+
+
+def _opened(page: Page, site: Site) -> None:
+    page.goto(f"{site.base}/join")
+    page.get_by_text("A little more, if you like").click()
+
+
+def _confirmed(page: Page, site: Site) -> None:
+    page.goto(f"{site.base}{site.paths['confirm']}")
+    page.get_by_role("button").click()
+
+
+def _saved(page: Page, site: Site) -> None:
+    page.goto(f"{site.base}{site.paths['preferences']}")
+    page.get_by_role("button", name="Save").click()
+
+
+def _saved_wrongly(page: Page, site: Site) -> None:
+    page.goto(f"{site.base}{site.paths['preferences']}")
+    page.get_by_label("Other interests").fill("x" * 61)
+    page.get_by_role("button", name="Save").click()
+
+
+def _left(page: Page, site: Site) -> None:
+    page.goto(f"{site.base}{site.paths['unsubscribe']}")
+    page.get_by_role("button").click()
+
+
+def _left_newsletter(page: Page, site: Site) -> None:
+    page.goto(f"{site.base}{site.paths['unsubscribe newsletter']}")
+    page.get_by_role("button", name="Stop the newsletter").click()
+
+
+def _stayed(page: Page, site: Site) -> None:
+    _left(page, site)
+    page.get_by_role("button", name="Send me the newsletter").click()
+
+
+def _at(name: str) -> Callable[[Page, Site], None]:
+    return lambda page, site: page.goto(f"{site.base}{site.paths.get(name, name)}") and None
+
+
+STATES: dict[str, tuple[str, Callable[[Page, Site], None]]] = {
+    "join": ("Join Night Team Learning", _at("/join")),
+    "join-opened": ("Join Night Team Learning", _opened),
+    "join-wrong": ("There is a problem", _join_with_nothing),
+    "join-asked": ("Now look into your mailbox", _joined),
+    "confirm": ("Do you want to join", _at("confirm")),
+    "confirmed": ("You are in", _confirmed),
+    "confirm-too-late": ("does not work any more", _at("/confirm/abc")),
+    "preferences": ("What you get from us", _at("preferences")),
+    "preferences-saved": ("Saved.", _saved),
+    "preferences-wrong": ("There is a problem", _saved_wrongly),
+    "unsubscribe": ("Stop all our emails?", _at("unsubscribe")),
+    "unsubscribe-newsletter": ("Stop the newsletter?", _at("unsubscribe newsletter")),
+    "good-bye": ("Was it only too much?", _left),
+    "good-bye-newsletter": ("no more newsletters", _left_newsletter),
+    "stayed": ("Less it is", _stayed),
+    "not-on-the-list": ("You are not on our list", _at("not on the list")),
+    "nowhere": ("There is no page here", _at("/nowhere")),
+}
+"""Every state a page can be in: words that prove it, and the way there."""
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_page_fits_every_screen_and_axe_finds_nothing(state: str, browser: Browser, site: Site) -> None:
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    page = browser.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    try:
+        words, way = STATES[state]
+        way(page, site)
+        assert page.get_by_text(words).first.is_visible()
+        for scheme, widths in SCREENS.items():
+            page.emulate_media(color_scheme=scheme)
+            for width in widths:
+                page.set_viewport_size({"width": width, "height": 700})
+                assert page.evaluate("document.documentElement.scrollWidth") <= width
+                page.screenshot(path=PICTURES / f"{state}-{width}-{scheme}.png", full_page=True)
+            found = Axe().run(page).response["violations"]
+            assert found == [], json.dumps(found, indent=1)[:3000]
+        assert [text for text in complaints if "Content Security Policy" in text] == []
+    finally:
+        page.close()
+
+
+@pytest.fixture
+def phone(browser: Browser) -> Iterator[Page]:
+    """A small phone that runs no JavaScript."""
+    context = browser.new_context(viewport={"width": 375, "height": 667}, is_mobile=True, has_touch=True, java_script_enabled=False)
+    yield context.new_page()
+    context.close()
+
+
+@pytest.mark.journey
+def test_a_nurse_joins_on_a_phone_without_javascript(phone: Page, site: Site) -> None:
+    _join_with_nothing(phone, site)
+    phone.get_by_role("alert").wait_for()
+    assert phone.get_by_role("alert").get_by_role("link").count() == 4
+    phone.get_by_role("link", name="Enter your email address").click()
+    assert phone.url.endswith("#email")
+    phone.get_by_label("Email address").fill("asha@ward.example.org")
+    phone.get_by_role("button", name="Ask to join").click()
+    assert phone.get_by_label("Email address").input_value() == "asha@ward.example.org"
+    _joined(phone, site)
+    assert phone.get_by_role("heading", level=1).inner_text() == "Now look into your mailbox"
+    assert phone.get_by_text("asha@ward.example.org").is_visible()
+    _confirmed(phone, site)
+    assert phone.get_by_role("heading", level=1).inner_text() == "You are in"
+
+
+@pytest.mark.journey
+def test_a_member_chooses_leaves_and_stays_with_less_without_javascript(phone: Page, site: Site) -> None:
+    phone.goto(f"{site.base}{site.paths['preferences']}")
+    phone.get_by_label("Personal notes").uncheck()
+    phone.get_by_label("sepsis", exact=True).uncheck()
+    phone.get_by_role("button", name="Save").click()
+    assert phone.get_by_role("status").inner_text().startswith("Saved")
+    assert not phone.get_by_label("Personal notes").is_checked()
+    assert phone.get_by_label("Other interests").input_value() == "knitting"
+    phone.get_by_role("link", name="Stop all our emails").click()
+    phone.get_by_role("button", name="Stop all emails").click()
+    assert "you get no more emails" in phone.get_by_role("heading", level=1).inner_text()
+    phone.get_by_role("button", name="Send me the newsletter").click()
+    assert phone.get_by_role("heading", level=1).inner_text() == "Less it is"
+
+
+def test_everything_can_be_reached_by_keyboard_and_shows_its_focus(browser: Browser, site: Site) -> None:
+    page = browser.new_page()
+    page.goto(f"{site.base}/join")
+    seen: list[str] = []
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        seen.append(page.evaluate("(document.activeElement.id || document.activeElement.textContent).trim()"))
+        style = page.evaluate("(() => { const s = getComputedStyle(document.activeElement); return s.outlineStyle + s.boxShadow; })()")
+        assert "solid" in style or "px" in style
+        if seen[-1] == "Ask to join":
+            break
+    page.close()
+    assert seen[0] == "Skip to the main part"
+    wanted = ["join_reason", "first_name", "last_name", "email", "organisation", "profession", "agrees", "allows_measuring", "Ask to join"]
+    assert [name for name in seen if name in wanted] == wanted
+    assert "contact_code" not in seen
