@@ -30,7 +30,7 @@ class Problem(BaseModel):
 
 _CAUSES = {
     401: "No API key, or one that does not count",
-    403: "The key's role is too small",
+    403: "The key lacks the scope that this needs: read, edit, send (marked `x-scope: send`) or admin",
     404: "There is no such thing",
     409: "The thing is in a state where this can't be done; or the first request with this Idempotency-Key is still running",
     413: "The body is too large",

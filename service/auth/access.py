@@ -9,7 +9,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from service.auth.audit import called_from
 from service.auth.flood import address_of, count_call, count_wrong_key, refuse_guessing
 from service.auth.keys import find_key, note_use, use_is_old
-from service.auth.rules import Role, allows
+from service.auth.rules import Role, Scope, granted
 from service.deps import NowDep, PartsDep
 from service.errors import NotAllowed, NotSignedIn
 
@@ -24,6 +24,7 @@ class Caller:
 
     name: str
     role: Role
+    scopes: frozenset[Scope]
 
 
 async def get_caller(
@@ -43,7 +44,7 @@ async def get_caller(
         async with parts.database.transaction() as session:
             await note_use(session, row.id, now=now)
     called_from(address_of(request))
-    caller = Caller(f"key:{row.prefix}", Role(row.role))
+    caller = Caller(f"key:{row.prefix}", Role(row.role), granted(Role(row.role), map(Scope, row.scopes)))
     request.state.caller = caller
     return caller
 
@@ -51,22 +52,31 @@ async def get_caller(
 CallerDep = Annotated[Caller, Depends(get_caller)]
 
 
-def need(caller: Caller, role: Role) -> None:
-    """Raises NotAllowed when the caller's role is too small."""
-    if not allows(caller.role, role):
-        raise NotAllowed(f"This needs a key with the role {role}; yours has the role {caller.role}.")
+SENDS = {"x-scope": Scope.SEND.value}
+"""`openapi_extra` of a route that makes mail leave: it asks for the scope `send` instead of `edit`, and the document says so."""
+
+
+def need(caller: Caller, scope: Scope) -> None:
+    """Raises NotAllowed when the caller's key lacks the scope."""
+    if scope not in caller.scopes:
+        held = ", ".join(sorted(caller.scopes))
+        raise NotAllowed(f"This needs a key with the scope {scope}; yours ({caller.role}) has: {held}. An admin can make another one.")
 
 
 async def guard(request: Request, caller: CallerDep) -> None:
-    """The rule for every API route: viewers read, facilitators also change things."""
-    need(caller, Role.VIEWER if request.method in {"GET", "HEAD", "OPTIONS"} else Role.FACILITATOR)
+    """The rule for every API route: `read` reads, `edit` changes things, `send` is for routes marked with SENDS."""
+    if request.method in {"GET", "HEAD", "OPTIONS"}:
+        need(caller, Scope.READ)
+        return
+    told = getattr(request.scope.get("route"), "openapi_extra", None) or {}
+    need(caller, Scope(told.get("x-scope", Scope.EDIT)))
 
 
 async def admins_only(caller: CallerDep) -> None:
     """For routes that only admins may use."""
-    need(caller, Role.ADMIN)
+    need(caller, Scope.ADMIN)
 
 
 async def facilitators_only(caller: CallerDep) -> None:
     """For reading routes that viewers may not use."""
-    need(caller, Role.FACILITATOR)
+    need(caller, Scope.EDIT)

@@ -27,8 +27,10 @@ async def list_keys(session: SessionDep, page: PageDep) -> Page[KeyPublic]:
 @router.post("/keys", status_code=201)
 async def add_key(body: KeyCreate, session: SessionDep, now: NowDep, caller: CallerDep) -> KeyCreated:
     """Make a key; the answer is the only place that shows it."""
-    row, key = await create_key(session, name=body.name, role=body.role, now=now, expires_at=body.expires_at)
-    record(session, actor=caller.name, action="create_key", subject_type="key", subject_id=row.id, now=now, role=row.role)
+    row, key = await create_key(session, name=body.name, role=body.role, scopes=body.scopes, now=now, expires_at=body.expires_at)
+    record(
+        session, actor=caller.name, action="create_key", subject_type="key", subject_id=row.id, now=now, role=row.role, scopes=row.scopes
+    )
     return KeyCreated(**KeyPublic.model_validate(row, from_attributes=True).model_dump(), key=key)
 
 

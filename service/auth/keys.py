@@ -1,5 +1,6 @@
 """Making, checking and revoking API keys."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -7,7 +8,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.auth.models import ApiKey
-from service.auth.rules import Role, hash_of, make_key, prefix_of
+from service.auth.rules import SCOPES_OF, Role, Scope, hash_of, make_key, prefix_of
 from service.errors import Conflict, InvalidInput, NotFound
 
 LAST_USE_STEP = timedelta(minutes=5)
@@ -15,13 +16,33 @@ BOOTSTRAP_NAME = "bootstrap"
 
 
 async def create_key(
-    session: AsyncSession, *, name: str, role: Role, now: datetime, expires_at: datetime | None = None, secret: str | None = None
+    session: AsyncSession,
+    *,
+    name: str,
+    role: Role,
+    now: datetime,
+    scopes: Sequence[Scope] = (),
+    expires_at: datetime | None = None,
+    secret: str | None = None,
 ) -> tuple[ApiKey, str]:
-    """A new key and its secret, which is shown once and never stored. `secret` is given only for the bootstrap key."""
+    """A new key and its secret, which is shown once and never stored. `scopes` narrow the role; `secret` is given only for the
+    bootstrap key. Raises InvalidInput for a time in the past and for scopes that the role does not have.
+    """
+    beyond = sorted(set(scopes) - SCOPES_OF[role])
+    if beyond:
+        raise InvalidInput.field("scopes", f"go beyond the role {role}: leave out {', '.join(beyond)}, or choose a larger role")
     if expires_at is not None and expires_at <= now:
         raise InvalidInput.field("expires_at", "is in the past; give a later time or leave it out")
     key = secret or make_key()
-    row = ApiKey(name=name, role=role, prefix=prefix_of(key), key_hash=hash_of(key), created_at=now, expires_at=expires_at)
+    row = ApiKey(
+        name=name,
+        role=role,
+        scopes=sorted(set(scopes)),
+        prefix=prefix_of(key),
+        key_hash=hash_of(key),
+        created_at=now,
+        expires_at=expires_at,
+    )
     session.add(row)
     await session.flush()
     return row, key
@@ -49,7 +70,7 @@ async def note_use(session: AsyncSession, key_id: UUID, *, now: datetime) -> Non
 
 
 async def rotate_key(session: AsyncSession, key_id: UUID, *, grace: timedelta, now: datetime) -> tuple[ApiKey, str]:
-    """A new key in place of this one, with its name, role and length of life; the old one counts for `grace` longer.
+    """A new key in place of this one, with its name, role, scopes and length of life; the old one counts for `grace` longer.
 
     Both are listed until then: the old one's last use tells whether everybody has changed over. Raises NotFound, and Conflict for a key
     that no longer counts.
@@ -60,7 +81,8 @@ async def rotate_key(session: AsyncSession, key_id: UUID, *, grace: timedelta, n
     if old.revoked_at is not None or (old.expires_at is not None and old.expires_at <= now):
         raise Conflict("This key no longer counts; make a new one.")
     expires_at = now + (old.expires_at - old.created_at) if old.expires_at is not None else None
-    new, key = await create_key(session, name=old.name, role=Role(old.role), now=now, expires_at=expires_at)
+    scopes = [Scope(scope) for scope in old.scopes]
+    new, key = await create_key(session, name=old.name, role=Role(old.role), scopes=scopes, now=now, expires_at=expires_at)
     last_day = now + grace
     old.expires_at = min(last_day, old.expires_at) if old.expires_at is not None else last_day
     session.add(old)

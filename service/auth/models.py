@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import StringConstraints
 from sqlmodel import Field, SQLModel
 
-from service.auth.rules import Role
+from service.auth.rules import Role, Scope
 from service.clock import Instant
 from service.db import JsonType, new_id
 
@@ -20,6 +20,7 @@ class ApiKey(SQLModel, table=True):
     id: UUID = Field(default_factory=new_id, primary_key=True)
     name: str = Field(max_length=100)
     role: str = Field(max_length=20, description="a Role")
+    scopes: list[str] = Field(default_factory=list, sa_type=JsonType, description="Scopes it is narrowed to; empty: all of its role")
     prefix: str = Field(max_length=20, index=True)
     key_hash: str = Field(max_length=64, unique=True)
     created_at: datetime
@@ -62,6 +63,7 @@ class KeyCreate(SQLModel):
 
     name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
     role: Role
+    scopes: list[Scope] = Field(default_factory=list, max_length=4, description="narrow the role to these; left out: all that the role may")
     expires_at: Instant | None = None
 
 
@@ -77,6 +79,7 @@ class KeyPublic(SQLModel):
     id: UUID
     name: str
     role: Role
+    scopes: list[Scope]
     prefix: str
     created_at: datetime
     expires_at: datetime | None

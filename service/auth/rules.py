@@ -1,7 +1,8 @@
-"""Roles and the form of API keys. Pure: no session, no clock."""
+"""Roles, scopes and the form of API keys. Pure: no session, no clock."""
 
 import hashlib
 import secrets
+from collections.abc import Iterable
 from enum import StrEnum
 
 KEY_MARK = "kdl_"
@@ -16,12 +17,26 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
-_RANK = {Role.VIEWER: 0, Role.FACILITATOR: 1, Role.ADMIN: 2}
+class Scope(StrEnum):
+    """One thing that a key may do. Sending stands apart from editing: a program that prepares mail need not be able to send it."""
+
+    READ = "read"
+    EDIT = "edit"
+    SEND = "send"
+    ADMIN = "admin"
 
 
-def allows(held: Role, needed: Role) -> bool:
-    """Does a key with role `held` count where `needed` is asked for?"""
-    return _RANK[held] >= _RANK[needed]
+SCOPES_OF = {
+    Role.VIEWER: frozenset({Scope.READ}),
+    Role.FACILITATOR: frozenset({Scope.READ, Scope.EDIT, Scope.SEND}),
+    Role.ADMIN: frozenset(Scope),
+}
+
+
+def granted(role: Role, scopes: Iterable[Scope]) -> frozenset[Scope]:
+    """What a key of this role may do: all that the role may, or only the `scopes` it was narrowed to."""
+    narrowed = frozenset(scopes)
+    return SCOPES_OF[role] & narrowed if narrowed else SCOPES_OF[role]
 
 
 def make_key() -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from service.auth.rules import Role
+from service.auth.rules import Role, Scope
 from service.cli.become import become, sandbox_command
 from service.cli.context import fail, out, run, settings_or_fail
 from service.settings import Settings
@@ -113,12 +113,13 @@ def import_members(
 def create_key_command(
     role: Annotated[Role, typer.Option(help="viewer reads, facilitator runs the community, admin also keys and erasure")],
     name: Annotated[str, typer.Option(help="who or what will use it")],
+    scope: Annotated[list[Scope] | None, typer.Option(help="narrow the role to this; may be given several times")] = None,
 ) -> None:
     """Make an API key; it is printed once."""
-    out.print(run(_create_key(settings_or_fail(), role, name)), soft_wrap=True, markup=False)
+    out.print(run(_create_key(settings_or_fail(), role, name, scope or [])), soft_wrap=True, markup=False)
 
 
-async def _create_key(settings: Settings, role: Role, name: str) -> str:
+async def _create_key(settings: Settings, role: Role, name: str, scopes: Sequence[Scope]) -> str:
     from service.auth.keys import create_key
     from service.cli.up import prepare
     from service.clock import clock_from
@@ -128,7 +129,7 @@ async def _create_key(settings: Settings, role: Role, name: str) -> str:
     database = Database(settings.database)
     try:
         async with database.transaction() as session:
-            _, key = await create_key(session, name=name, role=role, now=clock_from(settings.clock_file).now())
+            _, key = await create_key(session, name=name, role=role, scopes=scopes, now=clock_from(settings.clock_file).now())
     finally:
         await database.close()
     return key

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 from sqlmodel import col, select
 
-from service.auth.access import CallerDep
+from service.auth.access import SENDS, CallerDep
 from service.deps import NowDep, Page, PageDep, PartsDep, SessionDep, page_of
 from service.errors import NotFound
 from service.messages.doubt import Resolution, resolve
@@ -122,14 +122,14 @@ async def show_delivery(delivery_id: UUID, session: SessionDep) -> DeliveryDetai
     )
 
 
-@router.post("/deliveries/{delivery_id}/retry")
+@router.post("/deliveries/{delivery_id}/retry", openapi_extra=SENDS)
 async def retry_delivery(delivery_id: UUID, session: SessionDep, parts: PartsDep, now: NowDep, caller: CallerDep) -> DeliveryPublic:
     """Send a delivery that failed, was rejected or is in doubt again: the person who asks has looked first."""
     row = await resolve(session, parts, delivery_id, Resolution.SEND_AGAIN, by=caller.name, now=now)
     return DeliveryPublic.model_validate(row, from_attributes=True)
 
 
-@router.post("/deliveries/{delivery_id}/resolve")
+@router.post("/deliveries/{delivery_id}/resolve", openapi_extra=SENDS)
 async def resolve_delivery(
     delivery_id: UUID, body: Decision, session: SessionDep, parts: PartsDep, now: NowDep, caller: CallerDep
 ) -> DeliveryPublic:

@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse, PlainTextResponse
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from service.auth.access import CallerDep
+from service.auth.access import SENDS, CallerDep
 from service.auth.audit import record
 from service.deps import NowDep, Page, PageDep, PartsDep, QueueDep, SessionDep, SettingsDep, page_of
 from service.errors import Conflict, NotFound
@@ -108,7 +108,7 @@ async def check_edition(edition_id: UUID, session: SessionDep, now: NowDep, part
     return ChecklistPublic.model_validate(found, from_attributes=True)
 
 
-@router.post("/editions/{edition_id}/test", status_code=204)
+@router.post("/editions/{edition_id}/test", openapi_extra=SENDS, status_code=204)
 async def test_edition(edition_id: UUID, body: TestRequest, parts: PartsDep, caller: CallerDep) -> None:
     """Send it to a few addresses, marked [TEST]; never counted. No transaction is open while Mailchimp is called."""
     addresses = list(dict.fromkeys(read_address(email)[0] for email in body.emails))
@@ -124,7 +124,7 @@ async def test_edition(edition_id: UUID, body: TestRequest, parts: PartsDep, cal
     )
 
 
-@router.post("/editions/{edition_id}/approve")
+@router.post("/editions/{edition_id}/approve", openapi_extra=SENDS)
 async def approve_edition(
     edition_id: UUID,
     session: SessionDep,
@@ -142,7 +142,7 @@ async def approve_edition(
     return _shown(edition)
 
 
-@router.post("/editions/{edition_id}/schedule")
+@router.post("/editions/{edition_id}/schedule", openapi_extra=SENDS)
 async def schedule_edition(
     edition_id: UUID, body: ScheduleRequest, session: SessionDep, now: NowDep, settings: SettingsDep, queue: QueueDep, caller: CallerDep
 ) -> EditionPublic:
@@ -153,7 +153,7 @@ async def schedule_edition(
     return _shown(edition)
 
 
-@router.post("/editions/{edition_id}/send", status_code=202)
+@router.post("/editions/{edition_id}/send", openapi_extra=SENDS, status_code=202)
 async def send_edition(edition_id: UUID, session: SessionDep, now: NowDep, queue: QueueDep, caller: CallerDep) -> EditionPublic:
     """Send an approved edition at once. Asking twice sends once."""
     edition = await editions.send_edition_now(session, edition_id, now=now)

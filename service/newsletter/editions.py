@@ -54,6 +54,8 @@ def facts_of(edition: Edition) -> EditionFacts:
 async def ensure_draft(session: AsyncSession, *, now: datetime, settings: Settings) -> Edition:
     """The next regular edition, made when there is none ahead. Two callers at once get the same one."""
     for _ in range(NUMBERING_TRIES):
+        # the week first: one that another caller takes after this look shows in the next query, or clashes at the insert
+        week, at = await free_slot(session, after=now, settings=settings)
         ahead = await session.exec(
             select(Edition)
             .where(col(Edition.slot).is_not(None), col(Edition.status).in_(WAITING), col(Edition.scheduled_for) >= now - GRACE)
@@ -63,7 +65,6 @@ async def ensure_draft(session: AsyncSession, *, now: datetime, settings: Settin
         found = ahead.first()
         if found is not None:
             return found
-        week, at = await free_slot(session, after=now, settings=settings)
         made = await _insert(
             session, Edition(number=0, slot=week, status=EditionStatus.DRAFT, scheduled_for=at, created_at=now, updated_at=now)
         )

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from service.auth.access import CallerDep
+from service.auth.access import SENDS, CallerDep
 from service.deps import NowDep, PartsDep, SessionDep
 from service.nudges.actions import NudgeResult, coming_events, draft_nudge, run_nudges
 from service.nudges.candidates import nudge_candidates
@@ -59,7 +59,7 @@ async def list_candidates(session: SessionDep, parts: PartsDep, now: NowDep) -> 
     return NudgeList(items=items)
 
 
-@router.post("/nudges/run")
+@router.post("/nudges/run", openapi_extra=SENDS)
 async def run(session: SessionDep, parts: PartsDep, now: NowDep, caller: CallerDep, body: NudgeRun | None = None) -> NudgeList:
     """Queue a nudge for everybody for whom one is due; answers who, why, when, or why not."""
     wanted = body or NudgeRun()

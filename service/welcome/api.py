@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, StringConstraints
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from service.auth.access import CallerDep
+from service.auth.access import SENDS, CallerDep
 from service.deps import NowDep, Page, PageDep, PartsDep, SessionDep, page_of
 from service.errors import InvalidInput, NotFound
 from service.members.models import JoinRequest
@@ -115,7 +115,7 @@ async def preview_welcome(request_id: UUID, session: SessionDep, parts: PartsDep
     return Preview(subject=mail.subject, html=mail.html, text=mail.text)
 
 
-@router.post("/join-requests/{request_id}/approve")
+@router.post("/join-requests/{request_id}/approve", openapi_extra=SENDS)
 async def approve_join_request(
     request_id: UUID, session: SessionDep, parts: PartsDep, now: NowDep, caller: CallerDep, body: Approval | None = None
 ) -> Approved:

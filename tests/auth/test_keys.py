@@ -54,6 +54,34 @@ async def test_a_rotated_key_lives_as_long_as_the_old_one_did_and_the_old_one_no
     assert [await status_with(api, key["key"]) for key in (old, new)] == [401, 200]
 
 
+async def test_a_key_narrowed_to_editing_prepares_mail_and_sends_none(api: Api) -> None:
+    key = await made(api, scopes=["edit", "read"])
+    assert key["scopes"] == ["edit", "read"]
+    headers = {"Authorization": f"Bearer {key['key']}"}
+    edition = (await api.stranger.post("editions", json={"subject": "Falls"}, headers=headers)).json()
+    for path, body in ((f"editions/{edition['id']}/approve", {}), ("nudges/run", {"dry_run": True})):
+        refused = await api.stranger.post(path, json=body, headers=headers)
+        assert refused.status_code == 403
+        assert "scope send" in refused.json()["detail"]
+
+
+async def test_a_key_narrowed_to_sending_changes_nothing_else(api: Api) -> None:
+    key = await made(api, scopes=["send"])
+    headers = {"Authorization": f"Bearer {key['key']}"}
+    assert (await api.stranger.post("nudges/run", json={"dry_run": True}, headers=headers)).status_code == 200
+    assert (await api.stranger.post("editions", json={"subject": "Falls"}, headers=headers)).status_code == 403
+    assert (await api.stranger.get("members", headers=headers)).status_code == 403
+
+
+async def test_scopes_never_go_beyond_the_role_and_stay_when_a_key_is_rotated(api: Api) -> None:
+    refused = await api.admin.post("keys", json={"name": "script", "role": "viewer", "scopes": ["read", "send"]})
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["pointer"] == "/scopes"
+    old = await made(api, scopes=["read"])
+    new = (await api.admin.post(f"keys/{old['id']}/rotate")).json()
+    assert new["scopes"] == ["read"]
+
+
 async def test_a_key_that_no_longer_counts_is_not_rotated(api: Api) -> None:
     old = await made(api)
     await api.admin.delete(f"keys/{old['id']}")
