@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlmodel import col, or_, select
 
 from service.audience.models import AudienceContact
-from service.audience.rules import Known, Write, status_to_set, subscriber_hash, write_for
+from service.audience.rules import Known, Write, status_to_set, subscriber_hash, tags_of, write_for
 from service.links import Links
 from service.members.models import JoinRequest, Member, Organisation
 from service.members.rules import JoinRequestStatus, MemberStatus
@@ -63,7 +63,7 @@ async def due_now(parts: Parts) -> list[Due]:
 
 
 def _due(member: Member, row: AudienceContact | None, organisation: str, links: Links, *, now: datetime, invited: bool) -> Due:
-    known = Known(row.email_hash, row.remote_status, row.content_hash) if row is not None else None
+    known = Known(row.email_hash, row.remote_status, row.content_hash, tuple(row.tags)) if row is not None else None
     contact = contact_of(member, organisation, links, known, invited=invited)
     write = write_for(member.status, contact, known, invited=invited)
     return Due(member.id, member.audience_due_at or now, member.status, write, contact, row.synced_at if row is not None else None)
@@ -74,6 +74,7 @@ def contact_of(member: Member, organisation: str, links: Links, known: Known | N
     status = status_to_set(member.status, known)
     if invited and (known is None or known.remote_status != ContactStatus.SUBSCRIBED):
         status = ContactStatus.PENDING if known is not None else None
+    tags = tags_of(member.leadership_roles)
     return Contact(
         email=member.email,
         status=status,
@@ -84,6 +85,8 @@ def contact_of(member: Member, organisation: str, links: Links, known: Known | N
             "ORG": organisation,
             "PREFS": links.preferences(member.id),
         },
+        tags=tags,
+        drop_tags=[tag for tag in known.tags if tag not in tags] if known is not None else (),
         language=member.language,
         opt_in_at=member.consent_at,
         opt_in_ip=member.consent_ip,

@@ -5,6 +5,8 @@ from uuid import UUID
 
 from sqlmodel import Field, SQLModel
 
+from service.db import JsonType
+
 
 class AudienceContact(SQLModel, table=True):
     """One member as Mailchimp's audience has them."""
@@ -18,6 +20,8 @@ class AudienceContact(SQLModel, table=True):
     remote_status: str = Field(default="", max_length=20)
     content_hash: str = Field(default="", max_length=64, description="digest of what we last wrote: no change, no call")
     synced_at: datetime | None = None
+    tags: list[str] = Field(default_factory=list, sa_type=JsonType, description="the tags of ours that we last put on")
+    cut_fields: str = Field(default="", max_length=200, description="merge fields whose value was too long for Mailchimp and was cut")
     problem: str = Field(default="", max_length=100, description="Mailchimp's final refusal, never retried")
     problem_mend: str = Field(default="", max_length=300, description="what the facilitator can do")
     batch_id: str = Field(default="", max_length=64, index=True, description="Mailchimp's batch job that is writing this contact")

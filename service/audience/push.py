@@ -7,18 +7,17 @@ that runs at Mailchimp (see `jobs.py`). People who left come before everybody el
 
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.audience.cursors import go_on, walking
 from service.audience.due import Due, due_now
-from service.audience.jobs import read_jobs, start_job
+from service.audience.jobs import LONG_AGO, read_jobs, start_job
 from service.audience.models import AudienceContact
 from service.audience.refusals import heed
-from service.audience.rules import Write, content_hash, mend_for, subscriber_hash
-from service.audience.writing import RETRY, Written, write
+from service.audience.rules import Write, content_hash, cut_in, mend_for, subscriber_hash
+from service.audience.writing import MANY, RETRY, Written, write
 from service.members.models import Member
 from service.messages.halts import halt, is_halted
 from service.messages.sending import never
@@ -28,9 +27,6 @@ from service.providers.base import Misconfigured, Product, ProviderError
 log = logging.getLogger(__name__)
 
 CURSOR = "audience_push"
-LONG_AGO = datetime.min.replace(tzinfo=UTC)
-MANY = 10
-"""Up to so many known contacts are written one by one; more go in one job at Mailchimp."""
 
 
 async def push_due(parts: Parts, *, should_stop: Callable[[], bool] = never) -> int:
@@ -65,10 +61,13 @@ async def _push(parts: Parts, due: list[Due]) -> None:
         started = {d.member_id for d in plain}
         due = [d for d in due if d.member_id not in started]
     written: list[Written] = []
+    there: list[Due] = []
     try:
-        await write(parts.providers.audience, due, written)
+        there = await write(parts.providers.audience, due, written)
     finally:
         await _record(parts, written)
+    if there:
+        await start_job(parts, there)
 
 
 async def _failed(parts: Parts, error: ProviderError) -> None:
@@ -108,6 +107,8 @@ def _note(session: AsyncSession, w: Written, row: AudienceContact | None, parts:
     if not w.problem:
         row.synced_at = parts.clock.now()
         row.content_hash = "" if w.due.write is Write.UNSUBSCRIBE else content_hash(w.due.contact)
+        row.tags = list(w.due.contact.tags)
+        row.cut_fields = cut_in(w.due.contact)
     if w.found is not None:
         row.contact_id = w.found.contact_id or row.contact_id
         row.unique_email_id = w.found.unique_email_id or row.unique_email_id

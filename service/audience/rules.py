@@ -6,17 +6,24 @@ ends it, by joining again on our page: then Mailchimp is told so once, and where
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from service.providers.base import Contact, ContactStatus
+from service.providers.merge_fields import cut_fields
 
 LEFT = frozenset({ContactStatus.UNSUBSCRIBED, ContactStatus.ARCHIVED})
 """The person left there, or somebody in charge took them off: they may come back when they ask."""
 REFUSALS = LEFT | {ContactStatus.CLEANED}
 IN_COMPLIANCE = "Member In Compliance State"
 EXISTS = "Member Exists"
+
+
+def cut_in(contact: Contact) -> str:
+    """The merge fields whose values Mailchimp has no room for, for the facilitator to read; empty when all fit."""
+    return ", ".join(cut_fields(contact.merge_fields).cut)[:200]
 
 
 class Write(StrEnum):
@@ -31,11 +38,12 @@ class Write(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What we wrote of a member last: the hash of the address Mailchimp has, its status there, and a digest of the content."""
+    """What we wrote of a member last: the hash of the address Mailchimp has, its status there, a digest of the content, and our tags."""
 
     email_hash: str
     remote_status: str
     content_hash: str
+    tags: tuple[str, ...] = ()
 
 
 def subscriber_hash(email: str) -> str:
@@ -47,6 +55,16 @@ def content_hash(contact: Contact) -> str:
     """A digest of everything we would write but the status: the same means no call is needed."""
     parts = [contact.email, contact.language, dict(sorted(contact.merge_fields.items())), sorted(contact.tags)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def role_tag(role: str) -> str:
+    """The tag (at Mailchimp also a static segment) of a leadership role's people; its beginning tells it from the facilitator's own."""
+    return f"Kindling: {role.replace('_', ' ')}"
+
+
+def tags_of(leadership_roles: Iterable[str]) -> tuple[str, ...]:
+    """The tags somebody with these roles has at Mailchimp, sorted."""
+    return tuple(sorted({role_tag(role) for role in leadership_roles}))
 
 
 def status_to_set(standing: str, known: Known | None) -> ContactStatus | None:

@@ -9,6 +9,8 @@ from service.audience.rules import EXISTS, IN_COMPLIANCE, REFUSALS, Write
 from service.providers.base import Audience, Contact, ContactStatus, OutcomeUnknown, Rejected, Temporary
 
 RETRY = timedelta(minutes=2)
+MANY = 10
+"""Up to so many known contacts are written one by one; more go in one job at Mailchimp."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +24,20 @@ class Written:
     found: Contact | None = None
 
 
-async def write(audience: Audience, due: Sequence[Due], written: list[Written]) -> None:
-    """Make the call each member needs; what became of them is added to `written` as it happens. Raises Temporary, OutcomeUnknown and
-    Misconfigured: whoever is not in `written` then stays due.
+async def write(audience: Audience, due: Sequence[Due], written: list[Written]) -> list[Due]:
+    """Make the call each member needs; what became of them is added to `written` as it happens. Answers the new ones whom Mailchimp knows
+    already, where they are many: left to a job there. Raises Temporary, OutcomeUnknown and Misconfigured: whoever is not in `written`
+    then stays due.
     """
     written += [Written(d) for d in due if d.write is Write.NOTHING]
     for d in due:
         if d.write is Write.UNSUBSCRIBE:
             await _one(audience, d, written)
-    known = [d for d in due if d.write in {Write.PUT, Write.INVITE}]
-    known += await _add(audience, [d for d in due if d.write is Write.ADD], written)
-    for d in known:
+    there = await _add(audience, [d for d in due if d.write is Write.ADD], written)
+    many = len(there) > MANY
+    for d in [*(d for d in due if d.write in {Write.PUT, Write.INVITE}), *([] if many else there)]:
         await _one(audience, d, written)
+    return there if many else []
 
 
 async def _add(audience: Audience, new: Sequence[Due], written: list[Written]) -> list[Due]:

@@ -156,6 +156,7 @@ class Contact:
     status_if_new: ContactStatus = ContactStatus.SUBSCRIBED
     merge_fields: Mapping[str, str] = field(default_factory=dict)
     tags: Sequence[str] = ()
+    drop_tags: Sequence[str] = ()  # tags of ours that no longer fit; somebody else's are never taken off
     language: str = ""
     opt_in_at: datetime | None = None
     opt_in_ip: str = ""
@@ -174,6 +175,14 @@ class ContactProblem:
     title: str
     detail: str
     final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOutcome:
+    """What a batch job did: contacts as Mailchimp has them now, and the problems."""
+
+    found: Sequence[Contact]
+    problems: Sequence[ContactProblem]
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,8 +223,8 @@ class Audience(Protocol):
         """Start the batch job of `put_many` without waiting for its end (which may take minutes); its id."""
         ...
 
-    async def put_many_problems(self, batch_id: str, contacts: Sequence[Contact]) -> Sequence[ContactProblem] | None:
-        """Problems of a batch job started with these contacts; None while it runs. Results are kept 7 days."""
+    async def put_many_outcome(self, batch_id: str, contacts: Sequence[Contact]) -> BatchOutcome | None:
+        """What a batch job started with these contacts did; None while it runs. Results are kept 7 days."""
         ...
 
     async def set_tags(self, email: str, *, add: Sequence[str], remove: Sequence[str]) -> None:

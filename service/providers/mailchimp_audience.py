@@ -6,6 +6,7 @@ from typing import Literal
 
 from service.providers.base import (
     AudienceInfo,
+    BatchOutcome,
     Contact,
     ContactProblem,
     ContactStatus,
@@ -13,7 +14,7 @@ from service.providers.base import (
     Rejected,
 )
 from service.providers.instants import to_iso
-from service.providers.mailchimp_batches import batch_results, put_operations, put_problems, start_batch, wait_for_batch
+from service.providers.mailchimp_batches import batch_results, put_found, put_operations, put_problems, start_batch, wait_for_batch
 from service.providers.mailchimp_http import NOT_FOUND, Json, MarketingApi, nothing
 from service.providers.mailchimp_members import (
     EXISTS,
@@ -23,6 +24,7 @@ from service.providers.mailchimp_members import (
     contact_of,
     member_key,
     new_member,
+    tag_changes,
     upsert,
 )
 from service.providers.paging import OVERLAP, PAGE
@@ -62,12 +64,13 @@ class MailchimpAudience:
         )
 
     async def put(self, contact: Contact) -> Contact:
-        """Create or update one contact; with `previous_hash` the contact of the old address is moved. Tags are only put on."""
+        """Create or update one contact; with `previous_hash` the contact of the old address is moved. Only tags of ours come off."""
         found = await self._move(contact) if contact.previous_hash else None
         if found is None:
             body = upsert(contact)
             found = await self._api.put(lambda sdk: sdk.lists.set_list_member(self._list, member_key(contact.email), body), contact_of)
-        await self.set_tags(contact.email, add=[tag for tag in contact.tags if tag not in found.tags], remove=[])
+        missing = [tag for tag in contact.tags if tag not in found.tags]
+        await self.set_tags(contact.email, add=missing, remove=[tag for tag in contact.drop_tags if tag in found.tags])
         return found
 
     async def _move(self, contact: Contact) -> Contact | None:
@@ -104,16 +107,15 @@ class MailchimpAudience:
                 await self._move(contact)
         return await start_batch(self._api, put_operations(self._list, contacts))
 
-    async def put_many_problems(self, batch_id: str, contacts: Sequence[Contact]) -> Sequence[ContactProblem] | None:
-        """Problems of a finished batch job by address; None while it runs. `contacts` are those it was started with."""
+    async def put_many_outcome(self, batch_id: str, contacts: Sequence[Contact]) -> BatchOutcome | None:
+        """What a finished batch job did; None while it runs. `contacts` are those it was started with."""
         rows = await batch_results(self._api, batch_id)
-        return None if rows is None else put_problems(rows, contacts)
+        return None if rows is None else BatchOutcome(put_found(rows), put_problems(rows, contacts))
 
     async def set_tags(self, email: str, *, add: Sequence[str], remove: Sequence[str]) -> None:
         """Change the tags of one contact, without setting off automations. Raises Rejected (404) for an unknown contact."""
-        tags = [{"name": name, "status": "active"} for name in add] + [{"name": name, "status": "inactive"} for name in remove]
-        if tags:
-            body = {"tags": tags, "is_syncing": True}
+        if add or remove:
+            body = tag_changes(add, remove)
             await self._api.write(lambda sdk: sdk.lists.update_list_member_tags(self._list, member_key(email), body), nothing)
 
     async def get(self, email: str) -> Contact | None:

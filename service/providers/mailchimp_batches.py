@@ -4,6 +4,7 @@ import gzip
 import io
 import tarfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -11,22 +12,21 @@ import orjson
 from service.providers.base import Contact, ContactProblem, OutcomeUnknown, Rejected
 from service.providers.failures import scrub
 from service.providers.mailchimp_http import BAD_REQUEST, NOT_FOUND, SERVER_ERRORS, TOO_MANY, Json, MarketingApi
-from service.providers.mailchimp_members import member_key, upsert
+from service.providers.mailchimp_members import contact_of, member_key, tag_changes, upsert
 
 _FIRST_WAIT_SECONDS = 1.0
 _LONGEST_WAIT_SECONDS = 15.0
 
 
 def put_operations(audience_id: str, contacts: Sequence[Contact]) -> list[dict[str, str]]:
-    """A PUT per contact, and a POST where there are tags to put on. Their order of running is not promised."""
+    """A PUT per contact, and a POST where there are tags to change. Their order of running is not promised."""
     operations = []
     for contact in contacts:
         key = member_key(contact.email)
         path = f"/lists/{audience_id}/members/{key}"
         operations.append(_operation("PUT", path, f"put:{key}", upsert(contact)))
-        if contact.tags:
-            tags = {"tags": [{"name": tag, "status": "active"} for tag in contact.tags], "is_syncing": True}
-            operations.append(_operation("POST", f"{path}/tags", f"tags:{key}", tags))
+        if contact.tags or contact.drop_tags:
+            operations.append(_operation("POST", f"{path}/tags", f"tags:{key}", tag_changes(contact.tags, contact.drop_tags)))
     return operations
 
 
@@ -83,6 +83,16 @@ async def wait_for_batch(api: MarketingApi, batch_id: str, *, longest_seconds: f
         waited += wait
         wait = min(_LONGEST_WAIT_SECONDS, wait * 2)
     return rows
+
+
+def put_found(rows: Sequence[dict[str, Any]]) -> list[Contact]:
+    """The contacts as Mailchimp has them after their PUT; an answer that can't be read is left out."""
+    found = []
+    for row in rows:
+        if str(row.get("operation_id") or "").startswith("put:") and 0 < int(row.get("status_code") or 0) < BAD_REQUEST:
+            with suppress(KeyError, ValueError, TypeError):
+                found.append(contact_of(_answer_in(row)))
+    return found
 
 
 def put_problems(rows: Sequence[dict[str, Any]], contacts: Sequence[Contact]) -> list[ContactProblem]:

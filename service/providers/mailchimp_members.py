@@ -1,7 +1,7 @@
 """Between our Contact and Mailchimp's member documents. Pure."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -66,6 +66,12 @@ def upsert(contact: Contact) -> dict[str, Any]:
     if contact.status is not None:
         document["status"] = contact.status.value
     return document
+
+
+def tag_changes(add: Sequence[str], remove: Sequence[str]) -> dict[str, Any]:
+    """For the tags endpoint; automations that start on a tag are not set off."""
+    tags = [{"name": name, "status": "active"} for name in add] + [{"name": name, "status": "inactive"} for name in remove]
+    return {"tags": tags, "is_syncing": True}
 
 
 def contact_of(member: Mapping[str, Any]) -> Contact:

@@ -13,13 +13,13 @@ from service.audience.rules import subscriber_hash
 from service.members.actions import change_email, change_member
 from service.members.consent import subscribe
 from service.members.models import Member
-from service.members.rules import MemberStatus
+from service.members.rules import LeadershipRole, MemberStatus
 from service.members.shapes import ConsentGiven, MemberUpdate
 from service.members.standing import get_member
 from service.messages.halts import halts, resume
 from service.messages.rules import SuppressionPurpose, SuppressionReason
 from service.messages.suppressions import lift, suppress
-from service.providers.base import Product
+from service.providers.base import Contact, Product
 from service.providers.mailchimp_members import member_key
 from tests.mailchimp import LIST, Crash, Crashing, World
 
@@ -352,3 +352,58 @@ async def test_a_contact_row_is_never_left_in_a_job(world: World) -> None:
     async with world.parts.database.reading() as session:
         assert {row.batch_id for row in await session.exec(select(AudienceContact))} == {""}
     assert await due_count(world) == 0
+
+
+async def test_a_first_sync_to_an_audience_that_knows_everybody_goes_by_jobs(world: World) -> None:
+    emails = [f"m{n}@trust.nhs.uk" for n in range(40)]
+    await world.providers.audience.add([Contact(email, None) for email in emails])
+    world.sandbox.ask("POST", "/audience/unsubscribe", email=emails[5], source="user")
+    world.advance(minutes=5)
+    world.sandbox.ask("DELETE", "/requests")
+    ids = await world.members(*emails, *(f"n{n}@trust.nhs.uk" for n in range(5)))
+    await world.push()
+    world.sandbox.ask("POST", "/flush")
+    await world.push()
+    writes = {name: n for name, n in world.calls().items() if not name.startswith("GET")}
+    assert writes == {BULK: 1, "POST /batches": 1}
+    assert await due_count(world) == 0
+    assert (await world.member(ids[5])).status == MemberStatus.UNSUBSCRIBED  # the job's answer told us
+    contact = await world.contact(ids[0])
+    assert contact is not None
+    assert (contact.remote_status, contact.batch_id, contact.contact_id != "") == ("subscribed", "", True)
+
+
+@pytest.mark.parametrize("by_job", [False, True])
+async def test_leadership_roles_are_tags_and_only_our_tags_come_off(world: World, by_job: bool) -> None:
+    count = 12 if by_job else 1
+    ids = await world.members(*(f"m{n}@trust.nhs.uk" for n in range(count)), leadership_roles=["value_detective", "critical_friend"])
+    await world.push()
+    found = await world.providers.audience.get("m0@trust.nhs.uk")
+    assert found is not None
+    assert sorted(found.tags) == ["Kindling: critical friend", "Kindling: value detective"]
+    await world.providers.audience.set_tags("m0@trust.nhs.uk", add=["Board"], remove=[])
+    async with world.parts.database.transaction() as session:
+        for member_id in ids:
+            given = MemberUpdate(leadership_roles=[LeadershipRole.CRITICAL_FRIEND, LeadershipRole.SOCIAL_REPORTER])
+            await change_member(session, await get_member(session, member_id), given, source="test", now=world.clock.now())
+    await world.push()
+    world.sandbox.ask("POST", "/flush")
+    await world.push()
+    found = await world.providers.audience.get("m0@trust.nhs.uk")
+    assert found is not None
+    assert sorted(found.tags) == ["Board", "Kindling: critical friend", "Kindling: social reporter"]
+    contact = await world.contact(ids[0])
+    assert contact is not None
+    assert contact.tags == ["Kindling: critical friend", "Kindling: social reporter"]
+
+
+async def test_a_value_too_long_for_mailchimp_is_cut_between_characters_and_said(world: World) -> None:
+    [asha] = await world.members("asha@trust.nhs.uk", organisation="Ysbyty " + "â" * 190)
+    await world.push()
+    found = await world.providers.audience.get("asha@trust.nhs.uk")
+    assert found is not None
+    assert len(found.merge_fields["ORG"].encode()) <= 255
+    assert found.merge_fields["ORG"].endswith("â")
+    contact = await world.contact(asha)
+    assert contact is not None
+    assert contact.cut_fields == "ORG"

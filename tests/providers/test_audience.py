@@ -8,7 +8,7 @@ import httpx
 import orjson
 import pytest
 
-from service.providers.base import Contact, ContactStatus, OutcomeUnknown, Rejected
+from service.providers.base import BatchOutcome, Contact, ContactStatus, OutcomeUnknown, Rejected
 from service.providers.build import MailchimpProviders
 from service.providers.mailchimp_members import member_key
 from tests.providers.scripted import Scripted, Waits, answer, problem
@@ -268,12 +268,12 @@ async def test_a_batch_job_can_be_followed_without_waiting(providers: MailchimpP
     )
     contacts = [Contact(ANN, None)]
     batch_id = await providers.audience.start_put_many(contacts)
-    assert await providers.audience.put_many_problems(batch_id, contacts) is None
-    assert await providers.audience.put_many_problems(batch_id, contacts) == []
+    assert await providers.audience.put_many_outcome(batch_id, contacts) is None
+    assert await providers.audience.put_many_outcome(batch_id, contacts) == BatchOutcome([], [])
 
 
 async def test_unreadable_results_are_an_unknown_outcome(providers: MailchimpProviders, script: Scripted) -> None:
     script.on("GET", "/batches/b1", batch("finished", 1))
     script.on("GET", "/results", httpx.Response(200, content=b"not an archive"))
     with pytest.raises(OutcomeUnknown):
-        await providers.audience.put_many_problems("b1", [])
+        await providers.audience.put_many_outcome("b1", [])
