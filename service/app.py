@@ -25,7 +25,7 @@ from service.newsletter import api as newsletter_api
 from service.newsletter import content_api
 from service.nudges import api as nudges_api
 from service.openapi import ERROR_ANSWERS, PAGE_ANSWERS, WEBHOOK_ANSWERS, describe
-from service.pages import archive, join, leaving, preferences
+from service.pages import archive, join, leaving, preferences, review
 from service.pages.looks import STATIC
 from service.parts import Parts
 from service.privacy.api import router as privacy_router
@@ -53,8 +53,8 @@ API_ROUTERS: tuple[APIRouter, ...] = (
     backlog_router,
 )
 """Under /api/v1, each behind a key."""
-PAGE_ROUTERS: tuple[APIRouter, ...] = (leaving.router, preferences.router, archive.router)
-"""No key, by contract. Leaving is never limited."""
+PAGE_ROUTERS: tuple[APIRouter, ...] = (leaving.router, preferences.router, review.router, archive.router)
+"""No key: by contract, or since a signed link is the permission. Leaving is never limited."""
 
 
 def create_app(open_parts: OpenParts) -> FastAPI:

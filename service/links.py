@@ -6,7 +6,7 @@ from uuid import UUID
 
 from service.errors import InvalidInput
 from service.settings import Settings
-from service.tokens import Purpose, Tokens
+from service.tokens import WELCOME_LINK_MAX_AGE, Purpose, Tokens
 
 
 class Links:
@@ -34,6 +34,16 @@ class Links:
     def confirm(self, join_request_id: UUID, *, now: datetime) -> str:
         """Confirms a join request."""
         return f"{self._base}/confirm/{self._tokens.sign_timed(Purpose.CONFIRM, join_request_id.hex, now=now)}"
+
+    def welcome(self, join_request_id: UUID, *, now: datetime) -> str:
+        """The facilitator's page for one join request: read the reason, then approve, edit, swap or decline the drafted welcome. For
+        mails to facilitators only: whoever holds it may decide. Good for WELCOME_LINK_MAX_AGE; opening it changes nothing.
+        """
+        return f"{self._base}/welcome/{self._tokens.sign_timed(Purpose.APPROVE, join_request_id.hex, now=now)}"
+
+    def join_request_of_welcome(self, token: str, *, now: datetime) -> UUID:
+        """The join request behind a facilitator's link. Raises InvalidInput when it is altered or too old."""
+        return _uuid(self._tokens.read_timed(Purpose.APPROVE, token, now=now, max_age=WELCOME_LINK_MAX_AGE))
 
     def reply_to(self, delivery_id: UUID) -> str:
         """Where the answer to a delivery goes: back to us with a token, or to the sender's own mailbox."""

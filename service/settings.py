@@ -98,6 +98,8 @@ class Settings(BaseSettings):
     nudge_cooldown_days: int = Field(30, ge=1, le=3650)
     nudge_max: int = Field(3, ge=0, le=100)
     welcome_mode: WelcomeMode = WelcomeMode.REVIEW
+    welcome_after_hours: int = Field(0, ge=0, le=720)
+    welcome_follow_up_days: int = Field(7, ge=0, le=90)
     tracking: Switch = Switch.ON
 
     @field_validator("timezone")

@@ -12,6 +12,7 @@ from itsdangerous import BadSignature, URLSafeSerializer
 from service.errors import InvalidInput
 
 CONFIRM_MAX_AGE = timedelta(days=14)
+WELCOME_LINK_MAX_AGE = timedelta(days=30)
 REPLY_MARK_LENGTH = 10
 
 

@@ -24,7 +24,9 @@ from service.providers.base import Contact
 from service.webhooks.apply import apply_waiting
 from service.welcome.by_mailchimp import confirm_by_mailchimp
 from service.welcome.drafts import draft_welcomes
+from service.welcome.follow_up import follow_up_welcomes
 from service.welcome.joining import ask_confirmations
+from service.welcome.unanswered import let_go_unanswered
 from workers.stopping import Stopping
 
 Context = dict[str, Any]  # arq's own: holds what `startup` put there
@@ -55,8 +57,10 @@ async def apply_webhooks(ctx: Context) -> int:
 
 
 async def prepare_welcomes(ctx: Context) -> int:
-    """Ask for confirmations and draft welcomes."""
-    return await ask_confirmations(_parts(ctx)) + await draft_welcomes(_parts(ctx))
+    """Ask for confirmations, draft welcomes, let go those that waited long enough, follow up the quiet ones."""
+    parts = _parts(ctx)
+    done = await ask_confirmations(parts) + await draft_welcomes(parts)
+    return done + await let_go_unanswered(parts) + await follow_up_welcomes(parts)
 
 
 async def sync_audience(ctx: Context) -> int:

@@ -134,6 +134,7 @@ class JoinRequest(SQLModel, table=True):
     match_is_confident: bool = False
     decided_at: datetime | None = None
     decided_by: str = Field(default="", max_length=100)
+    follow_up: str = Field(default="", max_length=20, description="what became of the note a week later; empty while it is not due")
 
 
 class JoinAsk(SQLModel, table=True):

@@ -19,6 +19,7 @@ from service.resources.transfer import read_resources
 __all__ = [
     "add_resource",
     "change_resource",
+    "forget_learning",
     "get_resource",
     "import_resources",
     "load_starter_library",
@@ -74,7 +75,8 @@ async def change_resource(
 
 async def remove_resource(session: AsyncSession, resource: Resource, *, now: datetime) -> bool:
     """Take a resource out of the library. True when it is gone; one that was ever used is only made inactive, for the past needs it."""
-    if resource.shown_count or resource.clicked_count or resource.swapped_in_count or resource.swapped_out_count:
+    counts = (resource.shown_count, resource.clicked_count, resource.swapped_in_count, resource.swapped_out_count)
+    if any(counts) or resource.learned_from is not None:
         resource.active, resource.updated_at = False, now
         session.add(resource)
         await session.flush()
@@ -82,6 +84,14 @@ async def remove_resource(session: AsyncSession, resource: Resource, *, now: dat
     await session.delete(resource)
     await session.flush()
     return True
+
+
+async def forget_learning(session: AsyncSession, resource: Resource, *, now: datetime) -> None:
+    """Swaps and clicks so far count no more: the resource is ranked by its words alone, as if it were new."""
+    resource.shown_count = resource.clicked_count = resource.swapped_in_count = resource.swapped_out_count = 0
+    resource.learned_from = resource.updated_at = now
+    session.add(resource)
+    await session.flush()
 
 
 async def import_resources(session: AsyncSession, content: bytes, *, matcher: Matcher, now: datetime) -> ResourceImport:

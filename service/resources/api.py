@@ -12,7 +12,15 @@ from starlette.exceptions import HTTPException
 from service.auth.access import CallerDep
 from service.auth.audit import record
 from service.deps import NowDep, Page, PageDep, PartsDep, SessionDep, page_of
-from service.resources.actions import add_resource, change_resource, get_resource, import_resources, ranked_resources, remove_resource
+from service.resources.actions import (
+    add_resource,
+    change_resource,
+    forget_learning,
+    get_resource,
+    import_resources,
+    ranked_resources,
+    remove_resource,
+)
 from service.resources.models import (
     LearningActivity,
     Matches,
@@ -127,3 +135,12 @@ async def delete_resource(resource_id: UUID, session: SessionDep, now: NowDep, c
     resource = await get_resource(session, resource_id, lock=True)
     gone = await remove_resource(session, resource, now=now)
     record(session, actor=caller.name, action="remove_resource", subject_type="resource", subject_id=resource.id, now=now, gone=gone)
+
+
+@router.post("/resources/{resource_id}/forget-learning")
+async def forget_what_was_learned(resource_id: UUID, session: SessionDep, now: NowDep, caller: CallerDep) -> ResourcePublic:
+    """Rank the resource by its words alone again: swaps and clicks so far count no more."""
+    resource = await get_resource(session, resource_id, lock=True)
+    await forget_learning(session, resource, now=now)
+    record(session, actor=caller.name, action="forget_learning", subject_type="resource", subject_id=resource.id, now=now)
+    return ResourcePublic.model_validate(resource, from_attributes=True)

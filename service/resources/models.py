@@ -46,6 +46,7 @@ class Resource(SQLModel, table=True):
     clicked_count: int = 0
     swapped_in_count: int = 0
     swapped_out_count: int = 0
+    learned_from: datetime | None = Field(default=None, description="what happened before counts no more: somebody had it forgotten")
     created_at: datetime
     updated_at: datetime
 
@@ -150,5 +151,11 @@ class ResourcePublic(SQLModel):
     topics: list[str]
     active: bool
     link_problem: str
+    link_checked_at: datetime | None
+    shown_count: int
+    clicked_count: int
+    swapped_in_count: int
+    swapped_out_count: int
+    learned_from: datetime | None
     created_at: datetime
     updated_at: datetime

@@ -1,7 +1,7 @@
 """Routes for join requests: each with the drafted welcome and the ranked resources; approve, edit, swap, decline."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -11,13 +11,15 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.auth.access import SENDS, CallerDep
 from service.deps import NowDep, Page, PageDep, PartsDep, SessionDep, page_of
-from service.errors import InvalidInput, NotFound
+from service.errors import NotFound
 from service.members.models import JoinRequest
 from service.members.rules import JoinRequestStatus
 from service.members.standing import get_member
 from service.parts import Parts
-from service.welcome.decisions import approve, decline, get_open_request, known_ids, rendered_welcome
-from service.welcome.drafts import chosen_resources, letter_for
+from service.welcome.decisions import approve, decline, get_open_request, rendered_welcome
+from service.welcome.editing import Edits, edit_draft
+from service.welcome.follow_up import FollowUp, stop_follow_up
+from service.welcome.unanswered import goes_by_itself_at
 
 router = APIRouter(tags=["join requests"])
 
@@ -52,6 +54,8 @@ class JoinRequestPublic(BaseModel):
     match_is_confident: bool
     decided_at: datetime | None
     decided_by: str
+    goes_by_itself_at: datetime | None = None
+    follow_up: FollowUp | Literal[""]
 
 
 class Approval(BaseModel):
@@ -80,30 +84,37 @@ class Preview(BaseModel):
     text: str
 
 
-def _public(request: JoinRequest) -> JoinRequestPublic:
-    return JoinRequestPublic.model_validate(request, from_attributes=True)
+def _public(request: JoinRequest, parts: Parts) -> JoinRequestPublic:
+    shown = JoinRequestPublic.model_validate(request, from_attributes=True)
+    shown.goes_by_itself_at = goes_by_itself_at(request.drafted_at, request.status, parts.settings)
+    return shown
 
 
 @router.get("/join-requests")
-async def list_join_requests(session: SessionDep, page: PageDep, status: JoinRequestStatus | None = None) -> Page[JoinRequestPublic]:
+async def list_join_requests(
+    session: SessionDep, page: PageDep, parts: PartsDep, status: JoinRequestStatus | None = None
+) -> Page[JoinRequestPublic]:
     """Join requests, newest first; `status=open` gives those that wait for the facilitator."""
     query = select(JoinRequest)
     if status:
         query = query.where(JoinRequest.status == status)
-    return await page_of(session, query, col(JoinRequest.id), page, JoinRequestPublic)
+    found = await page_of(session, query, col(JoinRequest.id), page, JoinRequestPublic)
+    for shown in found.items:
+        shown.goes_by_itself_at = goes_by_itself_at(shown.drafted_at, shown.status, parts.settings)
+    return found
 
 
-async def _get(session: AsyncSession, request_id: UUID) -> JoinRequest:
-    request = await session.get(JoinRequest, request_id)
+async def _get(session: AsyncSession, request_id: UUID, *, lock: bool = False) -> JoinRequest:
+    request = await session.get(JoinRequest, request_id, with_for_update=lock)
     if request is None:
         raise NotFound("There is no such join request.")
     return request
 
 
 @router.get("/join-requests/{request_id}")
-async def show_join_request(request_id: UUID, session: SessionDep) -> JoinRequestPublic:
+async def show_join_request(request_id: UUID, session: SessionDep, parts: PartsDep) -> JoinRequestPublic:
     """One join request."""
-    return _public(await _get(session, request_id))
+    return _public(await _get(session, request_id), parts)
 
 
 @router.get("/join-requests/{request_id}/preview")
@@ -121,30 +132,26 @@ async def approve_join_request(
 ) -> Approved:
     """Send the welcome: as drafted, with other resources, a note, or your own words."""
     request = await get_open_request(session, request_id)
-    await _edit(session, parts, request, body or Approval())
+    given = body or Approval()
+    changes = Edits(resource_ids=given.resource_ids, note=given.note, subject=given.subject, body=given.body)
+    await edit_draft(session, parts, request, changes)
     delivery = await approve(session, parts, request, by=caller.name, now=now)
-    return Approved(**_public(request).model_dump(), delivery_id=delivery.id, delivery_status=delivery.status, due_at=delivery.due_at)
-
-
-async def _edit(session: AsyncSession, parts: Parts, request: JoinRequest, changes: Approval) -> None:
-    if changes.resource_ids is not None:
-        wanted = known_ids(changes.resource_ids)
-        if len(await chosen_resources(session, wanted)) != len(wanted):
-            raise InvalidInput.field("resource_ids", "names a resource that is not in the library")
-        request.resource_ids = wanted
-    if changes.note is not None:
-        request.draft_note = changes.note
-    if changes.resource_ids is not None or changes.note is not None:
-        draft = await letter_for(session, parts, request, await get_member(session, request.member_id))
-        request.draft_subject, request.draft_body = draft.subject[:200], draft.body[:20000]
-    request.draft_subject = changes.subject or request.draft_subject
-    request.draft_body = changes.body or request.draft_body
-    session.add(request)
+    return Approved(
+        **_public(request, parts).model_dump(), delivery_id=delivery.id, delivery_status=delivery.status, due_at=delivery.due_at
+    )
 
 
 @router.post("/join-requests/{request_id}/decline")
-async def decline_join_request(request_id: UUID, session: SessionDep, now: NowDep, caller: CallerDep) -> JoinRequestPublic:
+async def decline_join_request(request_id: UUID, session: SessionDep, parts: PartsDep, now: NowDep, caller: CallerDep) -> JoinRequestPublic:
     """Send no welcome for this request."""
     request = await get_open_request(session, request_id)
     await decline(session, request, by=caller.name, now=now)
-    return _public(request)
+    return _public(request, parts)
+
+
+@router.post("/join-requests/{request_id}/stop-follow-up")
+async def stop_the_follow_up(request_id: UUID, session: SessionDep, parts: PartsDep, now: NowDep, caller: CallerDep) -> JoinRequestPublic:
+    """Send no second note to this newcomer, whether or not anything is heard of them."""
+    request = await _get(session, request_id, lock=True)
+    await stop_follow_up(session, request, by=caller.name, now=now)
+    return _public(request, parts)

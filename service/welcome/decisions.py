@@ -1,6 +1,5 @@
 """What the facilitator decides about a join request: approve (as drafted, edited or with other resources) or decline."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -18,6 +17,7 @@ from service.messages.rules import MessageKind, purpose_of
 from service.parts import Parts
 from service.rendering import Draft, Rendered
 from service.resources.models import Resource
+from service.welcome.learning import learn_from_choice
 
 
 async def get_open_request(session: AsyncSession, request_id: UUID) -> JoinRequest:
@@ -43,10 +43,11 @@ def rendered_welcome(parts: Parts, request: JoinRequest, member: Member) -> Rend
 async def approve(session: AsyncSession, parts: Parts, request: JoinRequest, *, by: str, now: datetime) -> Delivery:
     """Send the welcome as it is drafted now, at the next hour a welcome may leave; the same request never gives two.
 
-    Raises Conflict while there is no draft yet.
+    Raises Conflict while there is no draft yet, and when the link of a resource in it has broken since.
     """
     if not request.draft_body:
         raise Conflict("The draft is not ready yet; it comes within a minute.")
+    await _refuse_broken_links(session, request)
     member = await get_member(session, request.member_id)
     delivery = await queue_message(
         session,
@@ -60,23 +61,16 @@ async def approve(session: AsyncSession, parts: Parts, request: JoinRequest, *, 
     )
     request.status, request.decided_at, request.decided_by = JoinRequestStatus.APPROVED, now, by
     session.add(request)
-    await _learn(session, request)
+    await learn_from_choice(session, request)
     record(session, actor=by, action="approve_join_request", subject_type="join_request", subject_id=request.id, now=now)
     return delivery
 
 
-async def _learn(session: AsyncSession, request: JoinRequest) -> None:
-    """Count what was shown, and what the facilitator put in or took out: later rankings learn from it."""
-    offered = [str(m["resource_id"]) for m in request.matches[: max(1, len(request.resource_ids))]]
-    for resource_id in {*request.resource_ids, *offered}:
+async def _refuse_broken_links(session: AsyncSession, request: JoinRequest) -> None:
+    for resource_id in request.resource_ids:
         resource = await session.get(Resource, UUID(resource_id))
-        if resource is None:
-            continue
-        chosen, was_offered = resource_id in request.resource_ids, resource_id in offered
-        resource.shown_count += chosen
-        resource.swapped_in_count += chosen and not was_offered
-        resource.swapped_out_count += was_offered and not chosen
-        session.add(resource)
+        if resource is not None and resource.link_problem:
+            raise Conflict(f"The link of “{resource.title}” is broken since. Choose another resource, or mend the link.")
 
 
 async def decline(session: AsyncSession, request: JoinRequest, *, by: str, now: datetime) -> None:
@@ -84,8 +78,3 @@ async def decline(session: AsyncSession, request: JoinRequest, *, by: str, now: 
     request.status, request.decided_at, request.decided_by = JoinRequestStatus.DECLINED, now, by
     session.add(request)
     record(session, actor=by, action="decline_join_request", subject_type="join_request", subject_id=request.id, now=now)
-
-
-def known_ids(resource_ids: Sequence[UUID]) -> list[str]:
-    """Ids as they are kept on a request."""
-    return [str(i) for i in dict.fromkeys(resource_ids)]

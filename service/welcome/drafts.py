@@ -23,7 +23,9 @@ log = logging.getLogger(__name__)
 
 BATCH = 50
 OFFERED = 5
-IN_LETTER = 2
+MOST_IN_LETTER = 3
+WORTH_ADDING = 0.5
+"""A second or third resource goes into the letter when its score is at least this share of the best one's."""
 BY_ITSELF = "system"
 
 FIRST_STEPS = {
@@ -65,16 +67,22 @@ async def write_draft(session: AsyncSession, parts: Parts, request: JoinRequest,
     """Put the ranked resources and the letter for the best of them on the request."""
     request.matches = [{"resource_id": m.resource_id, "title": m.title, "score": round(m.score, 3), "why": m.why} for m in matches]
     request.match_is_confident = bool(matches) and matches[0].confident
-    request.resource_ids = [m.resource_id for m in matches[:IN_LETTER]]
+    request.resource_ids = [m.resource_id for m in matches[:MOST_IN_LETTER] if m.score >= WORTH_ADDING * matches[0].score]
+    request.drafted_at = now
+    await redraft(session, parts, request)
+
+
+async def redraft(session: AsyncSession, parts: Parts, request: JoinRequest) -> None:
+    """Write the letter anew from the resources and the note that stand on the request."""
     member = await session.get(Member, request.member_id)
     if member is None:
         raise RuntimeError("a join request without its member")
-    draft = await letter_for(session, parts, request, member)
-    request.draft_subject, request.draft_body, request.drafted_at = draft.subject[:200], draft.body[:20000], now
+    draft = await _letter_for(session, parts, request, member)
+    request.draft_subject, request.draft_body = draft.subject[:200], draft.body[:20000]
     session.add(request)
 
 
-async def letter_for(session: AsyncSession, parts: Parts, request: JoinRequest, member: Member) -> Draft:
+async def _letter_for(session: AsyncSession, parts: Parts, request: JoinRequest, member: Member) -> Draft:
     """The letter with the resources the request names, each with its why."""
     chosen = await chosen_resources(session, request.resource_ids)
     whys = {str(m["resource_id"]): str(m["why"]) for m in request.matches}

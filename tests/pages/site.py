@@ -11,10 +11,12 @@ from typing import Any
 
 import uvicorn
 from pydantic import SecretStr
+from sqlmodel import select
 
 from service.app import create_app
 from service.db import Database
 from service.links import Links
+from service.members.joining import open_join_request
 from service.members.models import JoinRequest, Member, Organisation
 from service.members.rules import JoinRequestStatus
 from service.messages.suppressions import stopped_keys
@@ -24,6 +26,7 @@ from service.resources.matching import Matcher
 from service.resources.models import Resource
 from service.settings import Settings
 from service.tokens import Tokens
+from service.welcome.drafts import draft_welcomes
 from tests.conftest import shared_renderer
 from tests.factories import a_member
 from tests.fakes import NOW, FakeMailer, FrozenClock, RecordingQueue
@@ -94,7 +97,12 @@ async def _people(parts: Parts) -> dict[str, str]:
             status=JoinRequestStatus.UNCONFIRMED, created_at=NOW,
         )  # fmt: skip
         session.add(request)
+        await open_join_request(session, people[3], "Falls keep me awake, and so does human factors.", now=NOW)
+    await draft_welcomes(parts)
+    async with parts.database.reading() as session:
+        drafted = (await session.exec(select(JoinRequest.id).where(JoinRequest.status == JoinRequestStatus.OPEN))).one()
     found = {
+        "review": links.welcome(drafted, now=NOW),
         "confirm": links.confirm(request.id, now=NOW),
         "preferences": links.preferences(people[0].id),
         "unsubscribe": links.unsubscribe(people[1].id, "all"),

@@ -83,6 +83,17 @@ def _stayed(page: Page, site: Site) -> None:
     page.get_by_role("button", name="Send me the newsletter").click()
 
 
+def _reviewed_wrongly(page: Page, site: Site) -> None:
+    page.goto(f"{site.base}{site.paths['review']}")
+    page.get_by_label("Subject").fill("")
+    page.get_by_role("button", name="Send the welcome").click()
+
+
+def _reviewed(page: Page, site: Site) -> None:
+    page.goto(f"{site.base}{site.paths['review']}")
+    page.get_by_role("button", name="Send the welcome").click()
+
+
 def _at(name: str) -> Callable[[Page, Site], None]:
     return lambda page, site: page.goto(f"{site.base}{site.paths.get(name, name)}") and None
 
@@ -104,6 +115,9 @@ STATES: dict[str, tuple[str, Callable[[Page, Site], None]]] = {
     "good-bye-newsletter": ("no more newsletters", _left_newsletter),
     "stayed": ("Less it is", _stayed),
     "not-on-the-list": ("You are not on our list", _at("not on the list")),
+    "review": ("would like to join", _at("review")),
+    "review-wrong": ("There is a problem", _reviewed_wrongly),
+    "review-sent": ("The welcome is on its way", _reviewed),
     "nowhere": ("There is no page here", _at("/nowhere")),
 }
 """Every state a page can be in: words that prove it, and the way there."""
