@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
-revision: str = "0002_welcome_follow_up"
-down_revision: str | None = "0001"
+revision: str = "welcome_follow_up"
+down_revision: str | None = "audience_tags"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
