@@ -12,6 +12,8 @@ from service.auth.access import guard
 from service.auth.flood import limit_forged, limit_joining
 from service.backlog import router as backlog_router
 from service.bodies import BodyGate
+from service.console.looks import STATIC as CONSOLE_STATIC
+from service.console.routes import router as console_router
 from service.engagement import replies_api
 from service.events import api as events_api
 from service.headers import SecurityHeaders
@@ -72,6 +74,7 @@ def create_app(open_parts: OpenParts) -> FastAPI:
     app.add_middleware(BodyGate)
     app.add_middleware(SecurityHeaders)  # the outermost: the last one added
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.mount("/console/static", StaticFiles(directory=CONSOLE_STATIC), name="console static")
     api = APIRouter(prefix="/api/v1", dependencies=[Depends(guard)], responses=ERROR_ANSWERS)
     for router in API_ROUTERS:
         api.include_router(router)
@@ -79,6 +82,7 @@ def create_app(open_parts: OpenParts) -> FastAPI:
     app.include_router(health_router)
     app.include_router(webhooks_api.router, dependencies=[Depends(limit_forged)], responses=WEBHOOK_ANSWERS)
     app.include_router(join.router, dependencies=[Depends(limit_joining)])
+    app.include_router(console_router)
     for router in PAGE_ROUTERS:
         app.include_router(router, responses=PAGE_ANSWERS)
     describe(app)

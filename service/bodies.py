@@ -28,7 +28,7 @@ API = "/api/"
 
 def limit_for(path: str) -> int:
     """The most bytes a body sent to this path may have. Routes may take less."""
-    if path == "/api/v1/members/import":
+    if path in ("/api/v1/members/import", "/console/members/import"):
         return IMPORT
     if path.startswith(API):
         return TABLE if path.endswith(_LISTS) else USUAL

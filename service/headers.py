@@ -5,15 +5,18 @@ from collections.abc import Mapping
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-TOKEN_PAGES = ("/confirm/", "/preferences/", "/unsubscribe/", "/welcome/")
+TOKEN_PAGES = ("/confirm/", "/preferences/", "/unsubscribe/", "/welcome/", "/console/sign-in/")
 """Pages whose address is a secret: never kept, never listed, never told to another site."""
 _NEVER = "base-uri 'none'; frame-ancestors 'none'"
 PUBLIC = f"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; {_NEVER}"
 """Public pages: one stylesheet of ours, no script at all."""
 CONSOLE = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: https:; connect-src 'self'; font-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     f"frame-src 'self'; form-action 'self'; {_NEVER}"
 )
+"""The facilitator's pages: our own script and style, and nothing from any other host."""
+FRAMED = "sandbox; default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; frame-ancestors 'self'"
+"""A mail shown in a frame: somebody's words, so it runs nothing, follows nothing and loads nothing from elsewhere."""
 API = (
     "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src data: https:; base-uri 'none'; frame-ancestors 'self'; "
     "form-action 'none'"
@@ -40,7 +43,7 @@ def headers_for(path: str) -> Mapping[str, str]:
     }
     if secret:
         found |= {"Cache-Control": "no-store", "X-Robots-Tag": "noindex, nofollow"}
-    elif path.startswith("/static/"):
+    elif path.startswith(("/static/", "/console/static/")):
         found["Cache-Control"] = "public, max-age=604800"
     elif path.startswith(("/join", "/console", "/api/")):
         found["Cache-Control"] = "no-store"

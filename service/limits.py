@@ -52,6 +52,8 @@ class Limits:
     joins_in_all: Rate = Rate(300)
     wrong_keys_per_address: Rate = Rate(30)
     """Different wrong keys: a script that repeats an old one guesses nothing."""
+    sign_ins_per_address: Rate = Rate(10, 300)
+    """Links to sign in: each is a mail."""
     calls_per_key: Rate = Rate(12_000)
     forged_webhooks_per_address: Rate = Rate(120)
     """Genuine ones are never counted."""

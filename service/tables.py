@@ -5,6 +5,7 @@ from sqlmodel import SQLModel
 from service.audience import models as audience
 from service.auth import models as auth
 from service.campaigns import models as campaigns
+from service.console import models as console
 from service.engagement import models as engagement
 from service.events import models as events
 from service.jobs import models as jobs
@@ -19,6 +20,7 @@ __all__ = [
     "audience",
     "auth",
     "campaigns",
+    "console",
     "engagement",
     "events",
     "jobs",

@@ -16,11 +16,13 @@ from service.errors import NotAllowed, NotSignedIn
 bearer = HTTPBearer(auto_error=False, description="An API key: `Authorization: Bearer kdl_...`")
 NOT_SIGNED_IN = "Send an API key that counts: Authorization: Bearer kdl_... An admin can make one."
 """The same words whatever is wrong."""
+INSIDE = "kindling.caller"
+"""Where a call from within the process says for whom it is made. A key of the ASGI scope: nothing from the network sets it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is calling: `name` is what the audit trail keeps (`key:kdl_AbC1`)."""
+    """Who is calling: `name` is what the audit trail keeps (`key:kdl_AbC1`, or `person:<id>` in the console)."""
 
     name: str
     role: Role
@@ -30,7 +32,15 @@ class Caller:
 async def get_caller(
     request: Request, parts: PartsDep, now: NowDep, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]
 ) -> Caller:
-    """The caller behind the bearer key. Raises NotSignedIn, with the same words whatever is wrong, and LimitReached."""
+    """The caller behind the bearer key. Raises NotSignedIn, with the same words whatever is wrong, and LimitReached.
+
+    The console calls within the process for whoever is signed in there.
+    """
+    known = request.scope.get(INSIDE)
+    if isinstance(known, Caller):
+        called_from(address_of(request))
+        request.state.caller = known
+        return known
     if credentials is None:
         raise NotSignedIn(NOT_SIGNED_IN)
     refuse_guessing(request, parts)

@@ -13,7 +13,7 @@ from service.errors import LimitReached, NotFound, NotSignedIn, Unavailable
 from service.limits import Rate
 from service.parts import Parts
 
-WRONG_KEY, CALL, JOIN, FORGED = "wrong_key", "call", "join", "forged_webhook"
+WRONG_KEY, CALL, JOIN, FORGED, SIGN_IN = "wrong_key", "call", "join", "forged_webhook", "sign_in"
 UNCOUNTED = ("/api/v1/backlog", "/api/v1/jobs/")
 """Reading these again and again is what they are for."""
 EVERYBODY = "everybody"
@@ -82,6 +82,14 @@ async def limit_joining(request: Request, parts: PartsDep) -> None:
         if wait:
             text = f"Many people are joining just now. Please try again in {wait} seconds; nothing was kept."
             raise LimitReached(text, retry_after_seconds=wait)
+
+
+async def limit_sign_in(request: Request, parts: Parts) -> None:
+    """For links to sign in: so many from one address. Raises LimitReached, and Unavailable where it can't be counted."""
+    rate = parts.limits.sign_ins_per_address
+    wait = await parts.limiter.hit(SIGN_IN, _network(request), rate)
+    if wait:
+        raise _too_many("links asked for", rate, wait)
 
 
 async def limit_forged(request: Request, parts: PartsDep) -> AsyncIterator[None]:

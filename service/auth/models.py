@@ -36,7 +36,7 @@ class AuditEntry(SQLModel, table=True):
 
     id: UUID = Field(default_factory=new_id, primary_key=True)
     at: datetime = Field(index=True)
-    actor: str = Field(max_length=100, description="key:<prefix>, member:<id>, system or command line")
+    actor: str = Field(max_length=100, description="key:<prefix>, person:<id>, member:<id>, system or command line")
     origin: str = Field(default="", max_length=45, description="the IP address it came from; empty: this machine")
     action: str = Field(max_length=60)
     subject_type: str = Field(max_length=40)

@@ -68,6 +68,7 @@ class Decision(BaseModel):
     action: Resolution
 
 
+ITS_READER_ALONE = "This mail holds a link to sign in, which is for its reader alone."
 MOMENTS = {
     "queued": "queued_at",
     "sending": "sending_at",
@@ -117,7 +118,7 @@ async def show_delivery(delivery_id: UUID, session: SessionDep) -> DeliveryDetai
     return DeliveryDetail(
         **DeliveryPublic.model_validate(row, from_attributes=True).model_dump(),
         subject=message.subject,
-        text=message.text,
+        text=ITS_READER_ALONE if row.kind == MessageKind.SIGN_IN else message.text,
         timeline=sorted(moments, key=lambda m: m.at),
     )
 

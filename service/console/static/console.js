@@ -1,0 +1,42 @@
+// What the pages gain where there is script: a menu that folds on a phone, keys for the next request, one press is one order.
+"use strict";
+const menu = document.querySelector(".menu");
+if (menu && !window.matchMedia("(min-width: 60rem)").matches) menu.open = false;
+
+const summary = document.querySelector(".error-summary");
+if (summary) summary.focus();
+
+document.addEventListener("submit", (event) => {
+  if (event.target.method !== "post" || event.defaultPrevented) return;
+  if (event.target.dataset.sent) { event.preventDefault(); return; }
+  event.target.dataset.sent = "yes";
+  setTimeout(() => { delete event.target.dataset.sent; }, 4000);
+});
+
+// Single keys work only while nothing is being typed, and can be turned off (the box on the page; kept in this browser).
+const box = document.querySelector("#single-keys");
+const off = () => localStorage.getItem("single-keys") === "off";
+if (box) {
+  box.checked = !off();
+  box.addEventListener("change", () => localStorage.setItem("single-keys", box.checked ? "on" : "off"));
+}
+document.addEventListener("keydown", (event) => {
+  if (!box || off() || event.ctrlKey || event.altKey || event.metaKey || event.target.closest("input:not([type=checkbox]), textarea, select")) return;
+  const wanted = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
+  if (wanted) { event.preventDefault(); wanted.click(); }
+});
+
+// Things to be put in order can be dragged; the buttons do the same.
+let dragged = null;
+document.addEventListener("dragstart", (event) => { dragged = event.target.closest("[data-item]"); });
+document.addEventListener("dragover", (event) => { if (dragged && event.target.closest("[data-item]")) event.preventDefault(); });
+document.addEventListener("drop", (event) => {
+  const over = event.target.closest("[data-item]");
+  if (!dragged || !over || over === dragged) return;
+  event.preventDefault();
+  const form = document.querySelector("#reorder");
+  const ids = [...document.querySelectorAll("[data-item]")].map((item) => item.dataset.item).filter((id) => id !== dragged.dataset.item);
+  ids.splice(ids.indexOf(over.dataset.item), 0, dragged.dataset.item);
+  form.elements.order.value = ids.join(",");
+  form.requestSubmit();
+});
