@@ -146,6 +146,29 @@ def measures(
     run(print_measures(settings_or_fail(), quarter, format))
 
 
+@app.command("backup")
+def backup_command(
+    file: Annotated[Path | None, typer.Argument(help="where to write it; a dated file in VAR_DIR/backups when left out")] = None,
+) -> None:
+    """The whole database in one file, while everything goes on working."""
+    from service.cli.backups import back_up
+
+    run(back_up(settings_or_fail(), file))
+
+
+@app.command("restore")
+def restore_command(
+    file: Annotated[Path, typer.Argument(help="a file made by `kindling backup`, on SQLite or PostgreSQL")],
+    replace: Annotated[bool, typer.Option("--replace", help="empty the database first; else it must be empty")] = False,
+) -> None:
+    """Fill the database from a backup: all of it, or nothing. Stop API and workers first."""
+    from service.cli.backups import restore
+
+    if not file.is_file():
+        fail(f"There is no file {file}. Give the path of a backup.")
+    run(restore(settings_or_fail(), file, replace=replace))
+
+
 @app.command()
 def doctor() -> None:
     """Check database, Redis, Mailchimp, webhooks, sender, clock: a line each, with the mend; exit status 1 if one fails."""
