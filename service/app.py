@@ -22,6 +22,7 @@ from service.idempotency import Idempotency
 from service.jobs import api as jobs_api
 from service.measures import api as measures_api
 from service.members import api as members_api
+from service.members import interest_groups_api
 from service.messages import api as messages_api
 from service.newsletter import api as newsletter_api
 from service.newsletter import content_api
@@ -42,6 +43,7 @@ API_ROUTERS: tuple[APIRouter, ...] = (
     auth_api.router,
     jobs_api.router,
     members_api.router,
+    interest_groups_api.router,
     privacy_router,
     resources_api.router,
     welcome_api.router,

@@ -1,5 +1,6 @@
 """Who has to be brought to the audience now, and with which call."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -9,7 +10,8 @@ from sqlmodel import col, or_, select
 from service.audience.models import AudienceContact
 from service.audience.rules import Known, Write, status_to_set, subscriber_hash, tags_of, write_for
 from service.links import Links
-from service.members.models import JoinRequest, Member, Organisation
+from service.members.interest_groups import group_fields, interest_groups
+from service.members.models import InterestGroup, JoinRequest, Member, Organisation
 from service.members.rules import JoinRequestStatus, MemberStatus
 from service.parts import Parts
 from service.providers.base import Contact, ContactStatus
@@ -55,21 +57,33 @@ async def due_now(parts: Parts) -> list[Due]:
             .limit(BATCH)
         )
         rows = (await session.exec(query)).all()
+        groups = await interest_groups(session)
     by_mailchimp = parts.providers.mailer is None
     return [
-        _due(member, row, organisation or "", parts.links, now=now, invited=by_mailchimp and asks)
+        _due(member, row, organisation or "", parts.links, groups, now=now, invited=by_mailchimp and asks)
         for member, row, organisation, asks in rows
     ]
 
 
-def _due(member: Member, row: AudienceContact | None, organisation: str, links: Links, *, now: datetime, invited: bool) -> Due:
+def _due(
+    member: Member,
+    row: AudienceContact | None,
+    organisation: str,
+    links: Links,
+    groups: Sequence[InterestGroup],
+    *,
+    now: datetime,
+    invited: bool,
+) -> Due:
     known = Known(row.email_hash, row.remote_status, row.content_hash, tuple(row.tags)) if row is not None else None
-    contact = contact_of(member, organisation, links, known, invited=invited)
+    contact = contact_of(member, organisation, links, known, groups, invited=invited)
     write = write_for(member.status, contact, known, invited=invited)
     return Due(member.id, member.audience_due_at or now, member.status, write, contact, row.synced_at if row is not None else None)
 
 
-def contact_of(member: Member, organisation: str, links: Links, known: Known | None, *, invited: bool = False) -> Contact:
+def contact_of(
+    member: Member, organisation: str, links: Links, known: Known | None, groups: Sequence[InterestGroup] = (), *, invited: bool = False
+) -> Contact:
     """A member as Mailchimp is to know them. The status of a known contact is left alone, but for those who left and came back."""
     status = status_to_set(member.status, known)
     if invited and (known is None or known.remote_status != ContactStatus.SUBSCRIBED):
@@ -84,6 +98,7 @@ def contact_of(member: Member, organisation: str, links: Links, known: Known | N
             "LNAME": member.last_name,
             "ORG": organisation,
             "PREFS": links.preferences(member.id),
+            **group_fields(groups, member.interests),
         },
         tags=tags,
         drop_tags=[tag for tag in known.tags if tag not in tags] if known is not None else (),

@@ -44,6 +44,7 @@ PREFERENCES = {
     "wants_newsletter": ConsentPurpose.NEWSLETTER,
     "wants_nudges": ConsentPurpose.NUDGES,
     "allows_measuring": ConsentPurpose.MEASURING,
+    "may_be_named": ConsentPurpose.NAMING,
 }
 
 
@@ -92,8 +93,9 @@ async def _complete(session: AsyncSession, member: Member, given: MemberCreate, 
             await subscribe(session, member, given.consent, source=source, now=now)
         else:
             await record_consent(session, member, ConsentPurpose.NEWSLETTER, given.consent, now=now)
-        if given.allows_measuring:
-            await record_consent(session, member, ConsentPurpose.MEASURING, given.consent, now=now)
+        for agreed, purpose in ((given.allows_measuring, ConsentPurpose.MEASURING), (given.may_be_named, ConsentPurpose.NAMING)):
+            if agreed:
+                await record_consent(session, member, purpose, given.consent, now=now)
     touch(session, member, before=None, now=now)
     await session.flush()
 

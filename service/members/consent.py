@@ -17,6 +17,7 @@ FIELD_OF = {
     ConsentPurpose.NEWSLETTER: "wants_newsletter",
     ConsentPurpose.NUDGES: "wants_nudges",
     ConsentPurpose.MEASURING: "allows_measuring",
+    ConsentPurpose.NAMING: "may_be_named",
 }
 
 

@@ -54,6 +54,7 @@ class Member(SQLModel, table=True):
     wants_newsletter: bool = True
     wants_nudges: bool = True
     allows_measuring: bool = False
+    may_be_named: bool = Field(default=False, description="may be welcomed in the newsletter by first name and organisation")
     consent_source: str = Field(default="", max_length=60)
     consent_at: datetime | None = None
     consent_ip: str = Field(default="", max_length=45)
@@ -73,6 +74,20 @@ class Member(SQLModel, table=True):
         if self.consent_at is None:
             return None
         return ConsentGiven(source=self.consent_source, at=self.consent_at, ip=self.consent_ip, text_version=self.consent_text_version)
+
+
+class InterestGroup(SQLModel, table=True):
+    """A group of readers the newsletter picks something for: whoever named one of its topics as an interest. `place` (1 to 4) is the
+    merge field that tells Mailchimp who belongs to it.
+    """
+
+    __tablename__ = "interest_group"
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    place: int = Field(unique=True)
+    name: str = Field(max_length=60)
+    topics: list[str] = Field(default_factory=list, sa_type=JsonType)
+    created_at: datetime
 
 
 class MemberChange(SQLModel, table=True):

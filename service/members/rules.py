@@ -68,6 +68,7 @@ class ConsentPurpose(StrEnum):
     NEWSLETTER = "newsletter"
     NUDGES = "nudges"
     MEASURING = "measuring"
+    NAMING = "naming"
 
 
 NEVER_ON_THE_LIST = frozenset({MemberStatus.PENDING, MemberStatus.DECLINED})

@@ -84,6 +84,7 @@ class MemberCreate(SQLModel):
     wants_newsletter: bool = True
     wants_nudges: bool = True
     allows_measuring: bool | None = None
+    may_be_named: bool = False
 
 
 class MemberUpdate(SQLModel):
@@ -105,6 +106,7 @@ class MemberUpdate(SQLModel):
     wants_newsletter: bool | None = None
     wants_nudges: bool | None = None
     allows_measuring: bool | None = None
+    may_be_named: bool | None = None
 
 
 class MemberPublic(SQLModel):
@@ -130,6 +132,7 @@ class MemberPublic(SQLModel):
     wants_newsletter: bool
     wants_nudges: bool
     allows_measuring: bool
+    may_be_named: bool
     created_at: datetime
     updated_at: datetime
 

@@ -11,19 +11,12 @@ from service.campaigns.plan import CANCELLABLE, cancel_planned
 from service.errors import Conflict
 from service.messages.models import Delivery
 from service.messages.rules import DeliveryStatus
-from service.newsletter.editions import get_edition, items_of
-from service.newsletter.freezing import campaign_title
+from service.newsletter.campaigns import campaigns_of
+from service.newsletter.editions import get_edition, items_of, personal_items_of
 from service.newsletter.models import Edition
 from service.newsletter.rules import ContentStatus, EditionStatus, may_become
 
 HANDED_OVER = "It has been handed to Mailchimp and cannot be recalled."
-
-
-async def campaigns_of(session: AsyncSession, edition: Edition, *, lock: bool = False) -> list[Campaign]:
-    """The edition's campaigns, found by their names; none before it was frozen."""
-    titles = [campaign_title(edition, measured=measured) for measured in (True, False)]
-    query = select(Campaign).where(col(Campaign.title).in_(titles)).order_by(col(Campaign.title))
-    return list((await session.exec(query.with_for_update() if lock else query)).all())
 
 
 async def cancel_edition(session: AsyncSession, edition_id: UUID, *, now: datetime) -> Edition:
@@ -57,7 +50,8 @@ async def _any_handed_over(session: AsyncSession, campaigns: list[Campaign]) -> 
 
 
 async def _free_items(session: AsyncSession, edition: Edition, *, now: datetime) -> None:
-    for item in await items_of(session, edition):
+    edition.newcomers = []  # they are welcomed another time
+    for item in [*await items_of(session, edition), *await personal_items_of(session, edition)]:
         item.used_in = [number for number in item.used_in if number != str(edition.number)]
         if item.status == ContentStatus.USED:
             item.status = ContentStatus.ACCEPTED

@@ -14,6 +14,7 @@ from service.newsletter.models import Edition
 from service.newsletter.readers import ReaderCount, count_readers
 from service.newsletter.rules import EditionStatus
 from service.newsletter.similarity import near_duplicates
+from service.providers.merge_fields import GROUP_FIELDS
 from service.rendering import Renderer
 from service.settings import Settings
 
@@ -45,7 +46,7 @@ async def checklist(session: AsyncSession, edition: Edition, *, now: datetime, r
     mail = await edition_mail(session, edition, now=now, renderer=renderer, settings=settings)
     findings += link_findings(mail.links)
     findings.append(size_finding(mail.html))
-    unknown = unknown_merge_tags(mail.html + mail.text)
+    unknown = unknown_merge_tags(mail.html + mail.text, own=frozenset(GROUP_FIELDS))
     findings += [Finding("merge_tags", Level.ERROR, f"Mailchimp does not know the merge tag {tag}.") for tag in unknown]
     if _PICTURE_WITHOUT_ALT.search(mail.html):
         findings.append(Finding("pictures", Level.ERROR, "A picture has no alternative text."))

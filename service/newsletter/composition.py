@@ -70,19 +70,39 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class ReaderGroup:
+    """Readers for whom something of their own is picked: whoever named one of these topics (folded)."""
+
+    id: str
+    name: str
+    topics: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Proposal:
-    """`lead` None: nothing can lead. `left_out` tells for each other item why it is not in."""
+    """`lead` None: nothing can lead. `personal` holds by group id what only its people see. `left_out` tells for each other item why
+    it is not in.
+    """
 
     lead: Choice | None
     items: tuple[Choice, ...]
     announcements: tuple[Choice, ...]
+    personal: Mapping[str, Choice]
     left_out: Mapping[str, str]
 
 
 def compose(
-    items: Sequence[Candidate], *, past_editions: Sequence[PastEdition], now: datetime, readers: Readers, clicks: ClickHistory
+    items: Sequence[Candidate],
+    *,
+    past_editions: Sequence[PastEdition],
+    now: datetime,
+    readers: Readers,
+    clicks: ClickHistory,
+    groups: Sequence[ReaderGroup] = (),
 ) -> Proposal:
-    """The proposal. `past_editions` newest first; only the last few count. The order of `items` changes nothing."""
+    """The proposal. `past_editions` newest first; only the last few count. The order of `items` changes nothing. What there is no room
+    for may still go to the group of readers it is for: one each.
+    """
     ordered = sorted(items, key=lambda i: (i.since, i.id), reverse=True)
     left_out: dict[str, str] = {}
     usable = _usable(ordered, left_out, now=now)
@@ -98,13 +118,16 @@ def compose(
         best = max(rest, key=lambda i: _score(i, scene, as_lead=False)[0] - _repeats(i, chosen))
         chosen.append(best)
         picked.append(_choice(best, scene, as_lead=False, cost=_repeats(best, chosen[:-1])))
+    personal = _personal([i for i in leads if i not in chosen], groups, scene)
+    taken = {choice.item_id for choice in personal.values()}
     notices = [i for i in usable if i.kind is ContentKind.ANNOUNCEMENT]
-    left_out |= {i.id: "There was no room this week." for i in leads if i not in chosen}
+    left_out |= {i.id: "There was no room this week." for i in leads if i not in chosen and i.id not in taken}
     left_out |= {i.id: "There was no room this week." for i in notices[MAX_ANNOUNCEMENTS:]}
     return Proposal(
         lead=_choice(lead, scene, as_lead=True) if lead else None,
         items=tuple(picked),
         announcements=tuple(_choice(i, scene, as_lead=False) for i in notices[:MAX_ANNOUNCEMENTS]),
+        personal=personal,
         left_out=left_out,
     )
 
@@ -115,6 +138,20 @@ class _Scene:
     now: datetime
     readers: Readers
     clicks: ClickHistory
+
+
+def _personal(rest: Sequence[Candidate], groups: Sequence[ReaderGroup], scene: _Scene) -> dict[str, Choice]:
+    """For each group the best of what is left that has one of its topics; nothing goes to two groups."""
+    picked: dict[str, Choice] = {}
+    taken: set[str] = set()
+    for group in groups:
+        fitting = [i for i in rest if i.id not in taken and group.topics & {t.casefold() for t in i.topics}]
+        if fitting:
+            best = max(fitting, key=lambda i: _score(i, scene, as_lead=False)[0])
+            taken.add(best.id)
+            choice = _choice(best, scene, as_lead=False)
+            picked[group.id] = Choice(choice.item_id, choice.score, (f"Only readers with an interest in {group.name} see it.", *choice.why))
+    return picked
 
 
 def _usable(ordered: Sequence[Candidate], left_out: dict[str, str], *, now: datetime) -> list[Candidate]:

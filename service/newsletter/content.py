@@ -57,7 +57,8 @@ async def remove_item(session: AsyncSession, item_id: UUID, *, now: datetime) ->
         )
     )
     for edition in drafts:
-        if str(item_id) in edition.item_ids:
+        if str(item_id) in [*edition.item_ids, *edition.personal.values()]:
+            edition.personal = {group: i for group, i in edition.personal.items() if i != str(item_id)}
             edition.item_ids = [i for i in edition.item_ids if i != str(item_id)]
             edition.lead_item_id = None if edition.lead_item_id == str(item_id) else edition.lead_item_id
             edition.updated_at = now
@@ -72,7 +73,7 @@ async def recycle_item(session: AsyncSession, item_id: UUID, *, now: datetime) -
     """
     item = await get_item(session, item_id)
     waiting = await session.exec(select(Edition).where(Edition.status == EditionStatus.SENDING))
-    if any(str(item_id) in edition.item_ids for edition in waiting):
+    if any(str(item_id) in [*edition.item_ids, *edition.personal.values()] for edition in waiting):
         raise Conflict("This item is in an edition that is just being sent. Recycle it afterwards.")
     item.status, item.updated_at = ContentStatus.ACCEPTED, now
     session.add(item)

@@ -10,6 +10,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.errors import Conflict, InvalidInput, NotFound
+from service.members.interest_groups import interest_groups
 from service.newsletter.hints import Finding, Level, subject_hints
 from service.newsletter.models import ContentItem, Edition
 from service.newsletter.rules import (
@@ -132,12 +133,16 @@ async def _fill(session: AsyncSession, edition: Edition, body: EditionCreate | E
     given = body.model_dump(exclude_unset=True)
     if given.get("scheduled_for") is not None:
         _check_time(given["scheduled_for"], now=now)
-    for name in given.keys() - {"item_ids", "lead_item_id"}:
+    for name in given.keys() - {"item_ids", "lead_item_id", "personal"}:
         setattr(edition, name, given[name])
+    if "personal" in given:
+        edition.personal = {str(group_id): str(item_id) for group_id, item_id in given["personal"].items()}
     if "item_ids" in given:
         edition.item_ids = list(dict.fromkeys(str(i) for i in given["item_ids"]))
     if "lead_item_id" in given:
         edition.lead_item_id = str(given["lead_item_id"]) if given["lead_item_id"] else None
+    if "personal" in given:
+        await _take_personal(session, edition, now=now)
     if given.keys() & {"item_ids", "lead_item_id"}:
         await _take_items(session, edition, now=now)
     edition.updated_at = now
@@ -147,19 +152,35 @@ async def _take_items(session: AsyncSession, edition: Edition, *, now: datetime)
     """Being put into an edition accepts an item. The lead is always among the items. Raises InvalidInput for one that can't be used."""
     if edition.lead_item_id and edition.lead_item_id not in edition.item_ids:
         edition.item_ids = [edition.lead_item_id, *edition.item_ids]
+    edition.personal = {group: item_id for group, item_id in edition.personal.items() if item_id not in edition.item_ids}
     items = {str(i.id): i for i in await items_of(session, edition)}
     for place, item_id in enumerate(edition.item_ids):
-        item = items.get(item_id)
-        if item is None:
-            raise InvalidInput.field(f"item_ids/{place}", "there is no such content item")
-        if item.status == ContentStatus.DROPPED:
-            raise InvalidInput.field(f"item_ids/{place}", "this item was dropped; accept it first")
-        if item.status == ContentStatus.COLLECTED:
-            item.status, item.updated_at = ContentStatus.ACCEPTED, now
-            session.add(item)
+        _take(session, items.get(item_id), f"item_ids/{place}", now=now)
     lead = items.get(edition.lead_item_id or "")
     if lead is not None and ContentKind(lead.kind) not in LEAD_KINDS:
         raise InvalidInput.field("lead_item_id", "an announcement can't lead; choose a discussion, content or an activity")
+
+
+async def _take_personal(session: AsyncSession, edition: Edition, *, now: datetime) -> None:
+    groups = {str(group.id) for group in await interest_groups(session)}
+    items = {str(i.id): i for i in await personal_items_of(session, edition)}
+    for group_id, item_id in edition.personal.items():
+        place = f"personal/{group_id}"
+        if group_id not in groups:
+            raise InvalidInput.field(place, "there is no such interest group")
+        if item_id in edition.item_ids:
+            raise InvalidInput.field(place, "this item is shown to everybody already; choose another")
+        _take(session, items.get(item_id), place, now=now)
+
+
+def _take(session: AsyncSession, item: ContentItem | None, place: str, *, now: datetime) -> None:
+    if item is None:
+        raise InvalidInput.field(place, "there is no such content item")
+    if item.status == ContentStatus.DROPPED:
+        raise InvalidInput.field(place, "this item was dropped; accept it first")
+    if item.status == ContentStatus.COLLECTED:
+        item.status, item.updated_at = ContentStatus.ACCEPTED, now
+        session.add(item)
 
 
 async def items_of(session: AsyncSession, edition: Edition) -> list[ContentItem]:
@@ -167,6 +188,12 @@ async def items_of(session: AsyncSession, edition: Edition) -> list[ContentItem]
     found = await session.exec(select(ContentItem).where(col(ContentItem.id).in_([UUID(i) for i in edition.item_ids])))
     by_id = {str(item.id): item for item in found}
     return [by_id[i] for i in edition.item_ids if i in by_id]
+
+
+async def personal_items_of(session: AsyncSession, edition: Edition) -> list[ContentItem]:
+    """What is shown to the people of one interest group only, by title."""
+    ids = [UUID(i) for i in edition.personal.values()]
+    return list((await session.exec(select(ContentItem).where(col(ContentItem.id).in_(ids)).order_by(col(ContentItem.title)))).all())
 
 
 async def remove_edition(session: AsyncSession, edition_id: UUID) -> None:

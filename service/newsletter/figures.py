@@ -11,7 +11,7 @@ from service.engagement.models import EngagementEvent
 from service.engagement.rules import EngagementKind, Verdict
 from service.messages.models import Delivery
 from service.messages.rules import ACCEPTED_BY_PROVIDER, DeliveryStatus
-from service.newsletter.cancelling import campaigns_of
+from service.newsletter.campaigns import campaigns_of
 from service.newsletter.models import Edition
 from service.newsletter.rules import EditionStatus
 

@@ -15,7 +15,8 @@ from service.db import insert_new, new_id
 from service.messages.models import Delivery, Message
 from service.messages.rules import DeliveryStatus, MessageKind
 from service.newsletter.archive import archive_fragment
-from service.newsletter.editions import get_edition, items_of, refusal
+from service.newsletter.campaigns import campaign_title
+from service.newsletter.editions import get_edition, items_of, personal_items_of, refusal
 from service.newsletter.mail import EditionContent, content_of, render_edition
 from service.newsletter.models import Edition
 from service.newsletter.readers import Reader, ReaderCount, readers
@@ -39,11 +40,6 @@ class Frozen:
     left_out: dict[str, int] = field(default_factory=dict)
 
 
-def campaign_title(edition: Edition, *, measured: bool) -> str:
-    """The name of an edition's campaign at Mailchimp, by which a lost one is found again."""
-    return f"kindling/{edition.number}/{edition.id}/{'measured' if measured else 'unmeasured'}"
-
-
 async def freeze(session: AsyncSession, edition: Edition, *, now: datetime, renderer: Renderer, settings: Settings) -> Frozen:
     """Freeze an approved edition for sending. One that is empty, or has no readers, goes back to a draft with the reason; one that is
     frozen or not approved is left as it is. Raises Conflict when the mail can't be made.
@@ -64,6 +60,9 @@ async def freeze(session: AsyncSession, edition: Edition, *, now: datetime, rend
         return _refuse(session, edition, NOBODY, now=now)
     edition.message_id = variants.main_message_id()
     edition.archive_html = archive_fragment(content)
+    edition.newcomers = [
+        {"member_id": str(one.member_id), "first_name": one.first_name, "organisation": one.organisation} for one in content.newcomers
+    ]
     edition.candidates, edition.left_out = count.candidates, dict(sorted(count.left_out.items()))
     edition.status, edition.frozen_at, edition.updated_at, edition.last_error = EditionStatus.SENDING, now, now, ""
     session.add(edition)
@@ -159,7 +158,7 @@ async def _queue(session: AsyncSession, variants: _Variants, portion: list[Reade
 
 
 async def _mark_used(session: AsyncSession, edition: Edition, *, now: datetime) -> None:
-    for item in await items_of(session, edition):
+    for item in [*await items_of(session, edition), *await personal_items_of(session, edition)]:
         item.used_in = [*(n for n in item.used_in if n != str(edition.number)), str(edition.number)]
         item.status, item.updated_at = ContentStatus.USED, now
         session.add(item)

@@ -1,6 +1,6 @@
 """What an edition looks like: the words and items it is made of, as a mail and as seen by one member."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from sqlmodel import col, select
@@ -8,11 +8,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.errors import Conflict
 from service.events.models import Event, EventStatus
+from service.members.interest_groups import group_fields, interest_groups, merge_field_of
 from service.members.models import Member
 from service.messages.models import Message
 from service.messages.rules import MessageKind
-from service.newsletter.editions import items_of
+from service.newsletter.editions import items_of, personal_items_of
 from service.newsletter.models import ContentItem, Edition
+from service.newsletter.newcomers import Newcomer, newcomers_of
 from service.newsletter.rules import ContentKind
 from service.rendering import Rendered, Renderer, RenderingError, as_member, link_or_empty, markdown_escape
 from service.settings import Settings
@@ -34,11 +36,22 @@ class Story:
 
 
 @dataclass(frozen=True, slots=True)
+class Pick:
+    """One item that only the people of an interest group see; `field` is the merge field that tells Mailchimp who they are."""
+
+    field: str
+    group: str
+    story: Story
+
+
+@dataclass(frozen=True, slots=True)
 class Meeting:
-    """One event ahead; `starts_local` is wall-clock words."""
+    """One event ahead; `starts_local` is wall-clock words, `day` and `month` the same day in short."""
 
     title: str
     starts_local: str
+    day: str
+    month: str
     venue: str
     url: str
 
@@ -55,7 +68,9 @@ class EditionContent:
     lead: Story | None
     items: tuple[Story, ...]
     announcements: tuple[Story, ...]
+    picks: tuple[Pick, ...]
     events: tuple[Meeting, ...]
+    newcomers: tuple[Newcomer, ...]
     question: str
 
 
@@ -75,7 +90,9 @@ async def content_of(session: AsyncSession, edition: Edition, *, now: datetime, 
         lead=lead,
         items=tuple(s for s in rest if s.kind != ContentKind.ANNOUNCEMENT),
         announcements=tuple(s for s in rest if s.kind == ContentKind.ANNOUNCEMENT),
+        picks=await _picks(session, edition, settings),
         events=await _events(session, after=at, settings=settings),
+        newcomers=await newcomers_of(session, edition, now=now),
         question=edition.question,
     )
 
@@ -85,6 +102,16 @@ def _story(item: ContentItem, edition: Edition, settings: Settings) -> Story:
     first = (item.published_at or item.created_at).astimezone(settings.zone)
     recycled = f"edition {earlier[0]} ({first:%B} {first.year})" if earlier else ""
     return Story(item.kind, item.title, item.url, item.summary, item.source, recycled)
+
+
+async def _picks(session: AsyncSession, edition: Edition, settings: Settings) -> tuple[Pick, ...]:
+    items = {str(item.id): item for item in await personal_items_of(session, edition)}
+    groups = await interest_groups(session) if items else []
+    return tuple(
+        Pick(merge_field_of(group), group.name, _story(items[edition.personal[str(group.id)]], edition, settings))
+        for group in groups
+        if edition.personal.get(str(group.id)) in items
+    )
 
 
 async def _events(session: AsyncSession, *, after: datetime, settings: Settings) -> tuple[Meeting, ...]:
@@ -97,7 +124,8 @@ async def _events(session: AsyncSession, *, after: datetime, settings: Settings)
     meetings = []
     for planned in found:
         at = planned.starts_at.astimezone(settings.zone)
-        meetings.append(Meeting(planned.title, f"{_day(at)}, {at:%H:%M}", planned.venue, planned.url))
+        words = f"{_day(at)}, {at:%H:%M}"
+        meetings.append(Meeting(planned.title, words, str(at.day), f"{at:%b}", planned.venue, planned.url))
     return tuple(meetings)
 
 
@@ -116,8 +144,9 @@ def render_edition(content: EditionContent, *, measured: bool, renderer: Rendere
         "lead": _values(content.lead) if content.lead else None,
         "items": [_values(story) for story in content.items],
         "announcement": "\n\n".join(_announcement(story) for story in content.announcements),
-        "events": [{"title": m.title, "starts_local": m.starts_local, "venue": m.venue, "url": m.url} for m in content.events],
-        "newcomers": [],  # naming a new member needs their yes, which nothing records yet
+        "picks": [{**_values(pick.story), "field": pick.field, "group": pick.group} for pick in content.picks],
+        "events": [asdict(meeting) for meeting in content.events],
+        "newcomers": [{"first_name": person.first_name, "organisation": person.organisation} for person in content.newcomers],
         "question": content.question,
         "archive_url": f"{settings.base_url}/newsletter",
         "measured": measured,
@@ -183,5 +212,6 @@ async def preview(
             "FNAME": member.first_name,
             "LNAME": member.last_name,
             "EMAIL": member.email,
+            **group_fields(await interest_groups(session), member.interests),
         }
     return as_member(mail, fields)

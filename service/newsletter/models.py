@@ -63,6 +63,11 @@ class Edition(SQLModel, table=True):
     question: str = Field(default="", max_length=500)
     item_ids: list[str] = Field(default_factory=list, sa_type=JsonType)
     lead_item_id: str | None = Field(default=None, max_length=36)
+    personal: dict[str, str] = Field(default_factory=dict, sa_type=JsonType, description="interest group id -> the item only they see")
+    subject_b: str = Field(default="", max_length=150, description="a second subject to try against the first; empty: no trial")
+    newcomers: list[dict[str, str]] = Field(
+        default_factory=list, sa_type=JsonType, description="who was welcomed, as frozen: member_id, first_name, organisation"
+    )
     status: str = Field(max_length=20, index=True)
     scheduled_for: datetime | None = Field(default=None, index=True)
     approved_at: datetime | None = None

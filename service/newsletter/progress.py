@@ -12,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from service.campaigns.models import Campaign, CampaignStep
 from service.messages.models import Delivery
 from service.messages.rules import ACCEPTED_BY_PROVIDER, DeliveryStatus
-from service.newsletter.cancelling import campaigns_of
+from service.newsletter.campaigns import campaigns_of
 from service.newsletter.editions import get_edition
 from service.newsletter.models import Edition
 from service.newsletter.rules import EditionStatus

@@ -8,9 +8,10 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.errors import Conflict
+from service.members.interest_groups import interest_groups
 from service.members.models import Member
 from service.members.rules import MemberStatus
-from service.newsletter.composition import LOOK_BACK, Candidate, ClickHistory, PastEdition, Proposal, Readers, compose
+from service.newsletter.composition import LOOK_BACK, Candidate, ClickHistory, PastEdition, Proposal, ReaderGroup, Readers, compose
 from service.newsletter.editions import get_edition, items_of
 from service.newsletter.figures import clickers_by_url, figures_of
 from service.newsletter.models import ContentItem, Edition
@@ -36,10 +37,12 @@ async def propose(session: AsyncSession, edition: Edition, *, now: datetime) -> 
         now=now,
         readers=await _readers(session),
         clicks=await _click_history(session, past),
+        groups=[ReaderGroup(str(g.id), g.name, frozenset(t.casefold() for t in g.topics)) for g in await interest_groups(session)],
     )
     chosen = (*([proposal.lead] if proposal.lead else []), *proposal.items, *proposal.announcements)
     edition.item_ids = [choice.item_id for choice in chosen]
     edition.lead_item_id = proposal.lead.item_id if proposal.lead else None
+    edition.personal = {group_id: choice.item_id for group_id, choice in proposal.personal.items()}
     if not edition.subject and proposal.lead:
         edition.subject = next(i.title for i in items if str(i.id) == edition.lead_item_id)[:150]
     edition.updated_at = now

@@ -48,11 +48,12 @@ class ChoicePublic(BaseModel):
 
 
 class ProposalPublic(BaseModel):
-    """A draft's proposal; `left_out` says for each other accepted item why it is not in."""
+    """A draft's proposal; `personal` holds by interest group what only its people see, `left_out` why each other item is not in."""
 
     lead: ChoicePublic | None
     items: list[ChoicePublic]
     announcements: list[ChoicePublic]
+    personal: dict[str, ChoicePublic]
     left_out: dict[str, str]
 
 

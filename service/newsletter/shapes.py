@@ -45,6 +45,8 @@ Text5000 = Annotated[str, StringConstraints(strip_whitespace=True, max_length=50
 Topics = Annotated[
     list[Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60, pattern=ONE_LINE)]], Field(max_length=20)
 ]
+Personal = Annotated[dict[UUID, UUID], Field(max_length=4)]
+"""Interest group id -> the item that only its people see."""
 SettableStatus = Literal[ContentStatus.COLLECTED, ContentStatus.ACCEPTED, ContentStatus.DROPPED]
 """`used` is never set by hand: an edition sets it."""
 
@@ -136,6 +138,8 @@ class EditionCreate(SQLModel):
     question: Text500 = ""
     item_ids: Annotated[list[UUID], Field(max_length=30)] = []
     lead_item_id: UUID | None = None
+    personal: Personal = {}
+    subject_b: Line150 = ""
     scheduled_for: Instant | None = None
 
 
@@ -148,6 +152,8 @@ class EditionUpdate(SQLModel):
     question: Text500 | None = None
     item_ids: Annotated[list[UUID], Field(max_length=30)] | None = None
     lead_item_id: UUID | None = None
+    personal: Personal | None = None
+    subject_b: Line150 | None = None
     scheduled_for: Instant | None = None
 
 
@@ -163,6 +169,8 @@ class EditionPublic(SQLModel):
     question: str
     item_ids: list[str]
     lead_item_id: str | None
+    personal: dict[str, str]
+    subject_b: str
     status: EditionStatus
     scheduled_for: datetime | None
     approved_at: datetime | None

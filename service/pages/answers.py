@@ -69,6 +69,7 @@ def read_join(form: Form, *, asks_measuring: bool) -> JoinAnswers:
         "join_reason": form.one("join_reason"),
         "leadership_roles": form.many("leadership_roles"),
         "allows_measuring": asks_measuring and form.ticked("allows_measuring"),
+        "may_be_named": form.ticked("may_be_named"),
     }
     wrong = [
         *([] if told["first_name"] else [Wrong("first_name", "Enter your first name")]),
@@ -96,7 +97,11 @@ class PreferenceAnswers:
 def read_preferences(form: Form, *, asks_measuring: bool) -> PreferenceAnswers:
     """The preference page's choices. Where nothing is measured, the choice about measuring stays as it was."""
     details, wrong = _checked(MemberUpdate, {**_details(form), "leadership_roles": form.many("leadership_roles")})
-    wanted = {ConsentPurpose.NEWSLETTER: form.ticked("wants_newsletter"), ConsentPurpose.NUDGES: form.ticked("wants_nudges")}
+    wanted = {
+        ConsentPurpose.NEWSLETTER: form.ticked("wants_newsletter"),
+        ConsentPurpose.NUDGES: form.ticked("wants_nudges"),
+        ConsentPurpose.NAMING: form.ticked("may_be_named"),
+    }
     if asks_measuring:
         wanted[ConsentPurpose.MEASURING] = form.ticked("allows_measuring")
     return PreferenceAnswers(None if wrong else details, wanted, wrong)

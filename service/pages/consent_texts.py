@@ -11,6 +11,7 @@ class ConsentText:
     newsletter: str
     nudges: str = ""
     measuring: str = ""
+    naming: str = ""
 
 
 _NEWSLETTER = (
@@ -22,19 +23,29 @@ _MEASURING = (
     "You get the same emails if you leave this empty."
 )
 
-JOIN = ConsentText("join-1", _NEWSLETTER, measuring=_MEASURING)
-JOIN_WITHOUT_MEASURING = ConsentText("join-1-unmeasured", _NEWSLETTER)
-PREFERENCES = ConsentText(
-    "preferences-1",
+_NAMING = "Yes, you may welcome me in the newsletter, by first name and organisation. Only members get it."
+
+JOIN_1 = ConsentText("join-1", _NEWSLETTER, measuring=_MEASURING)
+JOIN_1_WITHOUT_MEASURING = ConsentText("join-1-unmeasured", _NEWSLETTER)
+JOIN = ConsentText("join-2", _NEWSLETTER, measuring=_MEASURING, naming=_NAMING)
+JOIN_WITHOUT_MEASURING = ConsentText("join-2-unmeasured", _NEWSLETTER, naming=_NAMING)
+_PREFERENCES = (
     "The newsletter",
     "Personal notes: something picked for me, when I have not been around for a while",
     "You may count whether I open the emails and follow their links, to learn what is useful",
+)
+PREFERENCES_1 = ConsentText("preferences-1", *_PREFERENCES)
+PREFERENCES = ConsentText(
+    "preferences-2", *_PREFERENCES, naming="You may welcome me in the newsletter, by first name and organisation; only members get it"
 )
 STAY_WITH_LESS = ConsentText(
     "good-bye-1", "Send me the newsletter, and nothing else.", "Send me a personal note now and then, and nothing else."
 )
 
-TEXTS = {text.version: text for text in (JOIN, JOIN_WITHOUT_MEASURING, PREFERENCES, STAY_WITH_LESS)}
+TEXTS = {
+    text.version: text
+    for text in (JOIN, JOIN_WITHOUT_MEASURING, JOIN_1, JOIN_1_WITHOUT_MEASURING, PREFERENCES, PREFERENCES_1, STAY_WITH_LESS)
+}
 """Every wording there ever was, by its version."""
 
 

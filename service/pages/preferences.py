@@ -81,7 +81,7 @@ async def _preferences_page(
 
 
 def _as_fields(member: Member, topics: Sequence[str]) -> Mapping[str, list[str]]:
-    ticked = {"wants_newsletter": member.wants_newsletter, "wants_nudges": member.wants_nudges, "allows_measuring": member.allows_measuring}
+    ticked = {name: bool(getattr(member, name)) for name in ("wants_newsletter", "wants_nudges", "allows_measuring", "may_be_named")}
     return {
         "first_name": [member.first_name],
         "last_name": [member.last_name],

@@ -28,6 +28,7 @@ TABLES = {
     "delivery": "stays without address and name; what was not sent is skipped",
     "message": "one-to-one mails, and those to facilitators that speak of the person, lose their content",
     "engagement_event": "stays without internet address and browser: the verdict and the time are counted",
+    "edition": "the name of a new member who was welcomed goes, also from the mail that is kept",
     "reply": "stays without words, address, subject and attachments",
     "attendance": "stays without address and name, under a key that leads nowhere",
     "audience_contact": "goes",
@@ -71,7 +72,7 @@ def _blank_member(member: Member, *, now: datetime) -> None:
     member.consent_ip = member.consent_source = member.consent_text_version = ""
     member.interests, member.leadership_roles, member.language = [], [], "en"
     member.organisation_id, member.organisation_by_hand = None, False
-    member.wants_newsletter = member.wants_nudges = member.allows_measuring = False
+    member.wants_newsletter = member.wants_nudges = member.allows_measuring = member.may_be_named = False
     member.consent_at = member.last_active_at = member.sunset_at = member.audience_due_at = None
     member.engagement_score = 0.0
     member.status, member.erased_at, member.updated_at = MemberStatus.ERASED, now, now

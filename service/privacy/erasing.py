@@ -21,6 +21,7 @@ from service.members.rules import MemberStatus
 from service.members.standing import get_member
 from service.messages.rules import SuppressionPurpose, SuppressionReason
 from service.messages.suppressions import suppress
+from service.newsletter.newcomers import forget_newcomer
 from service.parts import Parts
 from service.privacy.blanking import addresses_of, blank_person
 from service.privacy.traces import blank_traces
@@ -71,6 +72,7 @@ async def _forget_here(session: AsyncSession, member_id: UUID, *, by: str, now: 
         await suppress(session, address, purpose=SuppressionPurpose.ALL, reason=SuppressionReason.ERASURE, source=SOURCE, now=now)
     if addresses:
         await blank_person(session, member, addresses, source=SOURCE, now=now)
+        await forget_newcomer(session, member_id)
         await blank_traces(session, addresses, full_name, now=now)
     session.add(Erasure(member_id=member_id, addresses=addresses, asked_by=by, asked_at=now, next_try_at=now))
     record(session, actor=by, action="erase_member", subject_type="member", subject_id=member_id, now=now)

@@ -7,11 +7,11 @@ from service.providers.findings import AccountFacts, Finding, made
 from service.providers.mailchimp_audience import FREE_PLAN
 from service.providers.mailchimp_campaigns import MailchimpCampaigns
 from service.providers.mailchimp_http import MarketingApi, nothing
-from service.providers.merge_fields import MERGE_FIELD_BYTES
+from service.providers.merge_fields import GROUP_FIELDS, MERGE_FIELD_BYTES
 from service.providers.paging import PAGE
 
 # Merge tags (at most 10 characters) and their names in Mailchimp. PSUBJ and P1..P8 carry a personal text where there is no
-# Transactional key.
+# Transactional key; GRP1..4 tell who belongs to an interest group of the newsletter.
 MERGE_FIELDS = {
     "FNAME": "First Name",
     "LNAME": "Last Name",
@@ -20,6 +20,7 @@ MERGE_FIELDS = {
     "PREFS": "Preferences link",
     "PSUBJ": "Personal subject",
     **{f"P{n}": f"Personal text {n}" for n in range(1, 9)},
+    **{tag: f"Interest group {n}" for n, tag in enumerate(GROUP_FIELDS, 1)},
 }
 WEBHOOK_EVENTS = {"subscribe": True, "unsubscribe": True, "profile": True, "cleaned": True, "upemail": True, "campaign": True}
 WEBHOOK_SOURCES = {"user": True, "admin": True, "api": False}  # no echo of our own writes

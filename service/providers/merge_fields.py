@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 MERGE_FIELD_BYTES = 255
+GROUP_FIELDS = ("GRP1", "GRP2", "GRP3", "GRP4")
+"""Set for the people of an interest group: what a part of a campaign asks for with *|IF:GRP1|*."""
 
 
 @dataclass(frozen=True, slots=True)

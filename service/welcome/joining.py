@@ -31,7 +31,7 @@ ONE_CONFIRMATION_PER = timedelta(days=1)
 EXPIRES_DAYS = CONFIRM_MAX_AGE.days
 BATCH = 200
 SOURCE = "join_page"
-CHOICES = ("wants_newsletter", "wants_nudges", "allows_measuring")
+CHOICES = ("wants_newsletter", "wants_nudges", "allows_measuring", "may_be_named")
 TAKEN_OVER = ("first_name", "last_name", "organisation", "profession", "interests", "leadership_roles", "language", "join_reason")
 
 
@@ -198,6 +198,7 @@ async def _take_over(session: AsyncSession, member: Member, request: JoinRequest
         ConsentPurpose.NEWSLETTER: bool(request.answers.get("wants_newsletter", True)),
         ConsentPurpose.NUDGES: bool(request.answers.get("wants_nudges", True)),
         ConsentPurpose.MEASURING: bool(request.answers.get("allows_measuring", False)),
+        ConsentPurpose.NAMING: bool(request.answers.get("may_be_named", False)),
     }
     await change_preferences(session, member, wanted, source=SOURCE, now=now, ip=ip, text_version=request.consent_text_version)
 

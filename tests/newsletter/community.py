@@ -12,7 +12,7 @@ from service.campaigns.plan import move_deliveries
 from service.db import Database
 from service.members.models import Member
 from service.messages.rules import DeliveryStatus
-from service.newsletter.cancelling import campaigns_of
+from service.newsletter.campaigns import campaigns_of
 from service.newsletter.content import add_item
 from service.newsletter.due import Happened, run_due
 from service.newsletter.editions import approve_edition, change_edition, create_edition, ensure_draft, get_edition

@@ -28,7 +28,7 @@ async def test_joining_takes_a_reason_a_mail_and_one_press(community: Community)
     assert (done.status_code, "You are in" in done.text) == (200, True)
     member = await community.member()
     assert (member.status, member.first_name, member.profession) == ("subscribed", "Asha", "Staff nurse")
-    assert (member.consent_source, member.consent_ip, member.consent_text_version) == ("join_page", "203.0.113.9", "join-1")
+    assert (member.consent_source, member.consent_ip, member.consent_text_version) == ("join_page", "203.0.113.9", "join-2")
     assert member.last_active_at == NOW
     assert member.allows_measuring is False
 
@@ -39,8 +39,8 @@ async def test_measuring_is_off_unless_ticked_and_each_consent_has_its_own_proof
     async with community.parts.database.reading() as session:
         records = (await session.exec(select(ConsentRecord).where(ConsentRecord.member_id == member.id))).all()
     assert {(r.purpose, r.given, r.text_version, r.ip) for r in records} == {
-        ("newsletter", True, "join-1", "203.0.113.9"),
-        ("measuring", True, "join-1", "203.0.113.9"),
+        ("newsletter", True, "join-2", "203.0.113.9"),
+        ("measuring", True, "join-2", "203.0.113.9"),
     }
 
 

@@ -170,7 +170,7 @@ async def test_preferences_are_taken_over_with_proof_and_count_as_a_sign_of_life
     async with community.parts.database.reading() as session:
         records = (await session.exec(select(ConsentRecord).where(ConsentRecord.source == "preferences_page"))).all()
         events = (await session.exec(select(EngagementEvent))).all()
-    assert {(r.purpose, r.given, r.text_version) for r in records} == {("nudges", False, ""), ("measuring", True, "preferences-1")}
+    assert {(r.purpose, r.given, r.text_version) for r in records} == {("nudges", False, ""), ("measuring", True, "preferences-2")}
     assert [(e.kind, e.verdict) for e in events] == [("form", "human")] * 2
 
 

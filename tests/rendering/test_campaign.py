@@ -10,7 +10,7 @@ from tests.rendering.html import Page
 
 FIELDS = {
     "FNAME": "Asha",
-    "FALLS": "yes",
+    "GRP1": "yes",
     "PREFS": "https://c.org/p",
     "UNSUB": "https://c.org/u",
     "ARCHIVE": "https://c.org/a",
@@ -28,7 +28,7 @@ def test_what_mailchimp_insists_on_is_in_both_parts(renderer: Renderer) -> None:
 
 def test_only_known_merge_tags_go_out(renderer: Renderer) -> None:
     made = renderer.campaign("newsletter", sample("newsletter"))
-    known = {"IF:FNAME", "FNAME", "ELSE:", "END:IF", "IF:FALLS", "PREFS", "UNSUB", "ARCHIVE", "HTML:LIST_ADDRESS_HTML", "LIST:ADDRESS"}
+    known = {"IF:FNAME", "FNAME", "ELSE:", "END:IF", "IF:GRP1", "PREFS", "UNSUB", "ARCHIVE", "HTML:LIST_ADDRESS_HTML", "LIST:ADDRESS"}
     for part in (made.html, made.text):
         assert set(re.findall(r"\*\|(.*?)\|\*", part)) <= known
         assert part.count("*|IF:") == part.count("*|END:IF|*")
@@ -47,7 +47,7 @@ def test_a_member_sees_their_name_and_what_they_are_interested_in(renderer: Rend
     for part in (Page(made.html).text, made.text):
         assert "Dear Asha," in part
         assert "Hello," not in part
-        assert "Visit a ward" in part
+        assert "Bed rails" in part
         assert "*|" not in part
     assert "https://c.org/u" in Page(made.html).links
 
@@ -57,7 +57,7 @@ def test_a_stranger_sees_no_personal_part(renderer: Renderer) -> None:
     for part in (Page(made.html).text, made.text):
         assert "Hello," in part
         assert "Dear" not in part
-        assert "Visit a ward" not in part
+        assert "Bed rails" not in part
         assert "*|" not in part
     assert Page(made.html).faults == []
 
@@ -70,12 +70,9 @@ def test_a_name_in_a_preview_is_escaped_and_no_tag(renderer: Renderer) -> None:
 
 @pytest.mark.parametrize("name", ["falls", "A B", "X|*", "", "TOO_LONG_FOR_A_FIELD", "1ST", 7])
 def test_an_interest_must_be_a_merge_field(name: object, renderer: Renderer) -> None:
-    item = sample("newsletter")["items"][0] | {"interest": name}
-    if name == "":
-        assert "*|IF:|*" not in renderer.campaign("newsletter", sample("newsletter") | {"items": [item]}).html
-        return
+    pick = sample("newsletter")["picks"][0] | {"field": name}
     with pytest.raises(RenderingError, match="interest"):
-        renderer.campaign("newsletter", sample("newsletter") | {"items": [item]})
+        renderer.campaign("newsletter", sample("newsletter") | {"picks": [pick]})
 
 
 def test_a_letter_can_go_as_a_campaign_too(renderer: Renderer) -> None:

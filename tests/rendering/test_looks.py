@@ -23,7 +23,7 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-SCREENS: dict[Literal["light", "dark"], tuple[int, ...]] = {"light": (600, 375, 320), "dark": (600, 375)}
+SCREENS: dict[Literal["light", "dark"], tuple[int, ...]] = {"light": (1000, 600, 320), "dark": (600, 320)}
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium here: mails were not looked at")]
 
 
@@ -37,7 +37,7 @@ def browser() -> Iterator[Browser]:
 
 def _as_seen(made: Rendered) -> str:
     return as_member(
-        made, {"FNAME": "Asha", "FALLS": "yes", "UNSUB": "https://c.org/u", "PREFS": "https://c.org/p", "ARCHIVE": "https://c.org/a"}
+        made, {"FNAME": "Asha", "GRP1": "yes", "UNSUB": "https://c.org/u", "PREFS": "https://c.org/p", "ARCHIVE": "https://c.org/a"}
     ).html
 
 
