@@ -19,7 +19,9 @@ from service.events import api as events_api
 from service.headers import SecurityHeaders
 from service.health import router as health_router
 from service.idempotency import Idempotency
+from service.invitations import api as invitations_api
 from service.jobs import api as jobs_api
+from service.leadership import api as leadership_api
 from service.measures import api as measures_api
 from service.members import api as members_api
 from service.members import interest_groups_api
@@ -28,12 +30,14 @@ from service.newsletter import api as newsletter_api
 from service.newsletter import content_api
 from service.nudges import api as nudges_api
 from service.openapi import ERROR_ANSWERS, PAGE_ANSWERS, WEBHOOK_ANSWERS, describe
-from service.pages import archive, join, leaving, preferences, review
+from service.pages import archive, join, leaving, preferences, review, story
 from service.pages.looks import STATIC
 from service.parts import Parts
 from service.privacy.api import router as privacy_router
 from service.problems import add_error_answers
 from service.resources import api as resources_api
+from service.stories import api as stories_api
+from service.topmembers import api as topmembers_api
 from service.webhooks import api as webhooks_api
 from service.welcome import api as welcome_api
 
@@ -53,11 +57,15 @@ API_ROUTERS: tuple[APIRouter, ...] = (
     newsletter_api.router,
     events_api.router,
     replies_api.router,
+    stories_api.router,
+    topmembers_api.router,
+    leadership_api.router,
+    invitations_api.router,
     measures_api.router,
     backlog_router,
 )
 """Under /api/v1, each behind a key."""
-PAGE_ROUTERS: tuple[APIRouter, ...] = (leaving.router, preferences.router, review.router, archive.router)
+PAGE_ROUTERS: tuple[APIRouter, ...] = (leaving.router, preferences.router, review.router, story.router, archive.router)
 """No key: by contract, or since a signed link is the permission. Leaving is never limited."""
 
 

@@ -45,6 +45,18 @@ class Links:
         """The join request behind a facilitator's link. Raises InvalidInput when it is altered or too old."""
         return _uuid(self._tokens.read_timed(Purpose.APPROVE, token, now=now, max_age=WELCOME_LINK_MAX_AGE))
 
+    def invitation(self, invitation_id: UUID) -> str:
+        """The join page by one invitation; never expires."""
+        return f"{self._base}/join?by={self._tokens.sign(Purpose.INVITE, invitation_id.hex)}"
+
+    def story(self, ask_id: UUID) -> str:
+        """Where a member tells the story they were asked for, or looks at its words; never expires."""
+        return f"{self._base}/story/{self._tokens.sign(Purpose.STORY, ask_id.hex)}"
+
+    def task(self, task: str, *, now: datetime) -> str:
+        """One step of a facilitator's week, done behind a button (`welcome:<id>`)."""
+        return f"{self._base}/console/do/{self._tokens.sign_timed(Purpose.TASK, task, now=now)}"
+
     def reply_to(self, delivery_id: UUID) -> str:
         """Where the answer to a delivery goes: back to us with a token, or to the sender's own mailbox."""
         return self._tokens.reply_address(delivery_id, self._reply_domain) if self._reply_domain else self._from_email
@@ -65,6 +77,10 @@ class Links:
         """The member and purpose behind an unsubscribe link. Raises InvalidInput."""
         member, _, purpose = self._tokens.read(Purpose.UNSUBSCRIBE, token).partition(".")
         return _uuid(member), purpose
+
+    def id_behind(self, purpose: Purpose, token: str) -> UUID:
+        """The id in a link without end of this purpose. Raises InvalidInput."""
+        return _uuid(self._tokens.read(purpose, token))
 
 
 def _uuid(text: str) -> UUID:

@@ -101,6 +101,9 @@ class Settings(BaseSettings):
     welcome_after_hours: int = Field(0, ge=0, le=720)
     welcome_follow_up_days: int = Field(7, ge=0, le=90)
     tracking: Switch = Switch.ON
+    morning_mail: Switch = Switch.ON
+    morning_mail_time: time = time(7, 30)
+    role_notes: Switch = Switch.ON
 
     @field_validator("timezone")
     @classmethod
@@ -193,6 +196,16 @@ class Settings(BaseSettings):
     def tracking_on(self) -> bool:
         """Are opens and clicks measured at all?"""
         return self.tracking is Switch.ON
+
+    @property
+    def morning_mail_on(self) -> bool:
+        """Do facilitators get a mail each working morning?"""
+        return self.morning_mail is Switch.ON
+
+    @property
+    def role_notes_on(self) -> bool:
+        """Do leadership groups get their monthly note?"""
+        return self.role_notes is Switch.ON
 
     @property
     def base_url(self) -> str:

@@ -26,6 +26,8 @@ class Purpose(StrEnum):
     SIGN_IN = "sign_in"
     EVENT = "event"
     INVITE = "invite"
+    STORY = "story"
+    TASK = "task"
 
 
 class Tokens:

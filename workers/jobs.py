@@ -13,6 +13,7 @@ from service.audience.push import push_due
 from service.campaigns.personal import plan_personal
 from service.campaigns.results import poll_due
 from service.campaigns.steps import advance_due
+from service.leadership.notes import run_leadership
 from service.members.import_job import run_import
 from service.members.models import Member
 from service.messages.doubt import doubt_lapsed, look_up_doubtful
@@ -21,6 +22,7 @@ from service.newsletter.due import run_due
 from service.newsletter.feeds import collect_due_feeds
 from service.parts import Parts
 from service.providers.base import Contact
+from service.stories.asking import collect_told
 from service.webhooks.apply import apply_waiting
 from service.welcome.by_mailchimp import confirm_by_mailchimp
 from service.welcome.drafts import draft_welcomes
@@ -94,6 +96,14 @@ async def poll_reports(ctx: Context) -> int:
     return await poll_due(_parts(ctx), should_stop=_stop(ctx))
 
 
+async def keep_rhythm(ctx: Context) -> int:
+    """What the facilitator's week needs by itself: stories that came back, terms in leadership groups and their monthly notes."""
+    parts = _parts(ctx)
+    async with parts.database.transaction() as session:
+        told = await collect_told(session, now=parts.clock.now())
+    return told + await run_leadership(parts)
+
+
 async def import_members(ctx: Context, job_id: str) -> None:
     """Run one import of members."""
     await run_import(_parts(ctx), UUID(job_id), should_stop=_stop(ctx))
@@ -108,5 +118,6 @@ JOBS = (
     advance_editions,
     collect_feeds,
     poll_reports,
+    keep_rhythm,
     import_members,
 )

@@ -13,6 +13,7 @@ from workers.jobs import (
     apply_webhooks,
     collect_feeds,
     deliver_due,
+    keep_rhythm,
     poll_reports,
     prepare_welcomes,
     settle_doubtful,
@@ -21,7 +22,17 @@ from workers.jobs import (
 
 log = logging.getLogger(__name__)
 
-WORK = (apply_webhooks, prepare_welcomes, sync_audience, advance_editions, collect_feeds, settle_doubtful, deliver_due, poll_reports)
+WORK = (
+    apply_webhooks,
+    prepare_welcomes,
+    sync_audience,
+    advance_editions,
+    collect_feeds,
+    settle_doubtful,
+    deliver_due,
+    poll_reports,
+    keep_rhythm,
+)
 
 
 async def tick(ctx: dict[str, Any]) -> None:

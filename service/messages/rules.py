@@ -18,6 +18,8 @@ class MessageKind(StrEnum):
     EVENT_REMINDER = "event_reminder"
     EVENT_FOLLOW_UP = "event_follow_up"
     ROLE_NOTE = "role_note"
+    QUESTION = "question"
+    STORY_REQUEST = "story_request"
     WEEKLY_BRIEFING = "weekly_briefing"
     REPLY_FORWARD = "reply_forward"
     SIGN_IN = "sign_in"
@@ -115,6 +117,8 @@ _PURPOSE_OF = {
     MessageKind.NUDGE: SuppressionPurpose.NUDGES,
     MessageKind.SUNSET: SuppressionPurpose.NUDGES,
     MessageKind.WELCOME_FOLLOW_UP: SuppressionPurpose.NUDGES,
+    MessageKind.INVITATION: SuppressionPurpose.NUDGES,
+    MessageKind.STORY_REQUEST: SuppressionPurpose.NUDGES,
 }
 
 FORGIVEN_WHEN_ASKED = frozenset({SuppressionReason.UNSUBSCRIBE, SuppressionReason.ERASURE})

@@ -23,7 +23,8 @@ def _web_address(value: str) -> str:
     return value
 
 
-def _storable(value: str) -> str:
+def storable(value: str) -> str:
+    """The value, when it can be stored as UTF-8."""
     try:
         value.encode()
     except UnicodeEncodeError as error:
@@ -37,11 +38,11 @@ def no_nul(value: str | None) -> str | None:
 
 
 WebAddress = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000), AfterValidator(_web_address)]
-Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=ONE_LINE), AfterValidator(_storable)]
-Line150 = Annotated[str, StringConstraints(strip_whitespace=True, max_length=150, pattern=ONE_LINE), AfterValidator(_storable)]
-Line200 = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=ONE_LINE), AfterValidator(_storable)]
-Text500 = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500, pattern=NO_NUL), AfterValidator(_storable)]
-Text5000 = Annotated[str, StringConstraints(strip_whitespace=True, max_length=5000, pattern=NO_NUL), AfterValidator(_storable)]
+Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=ONE_LINE), AfterValidator(storable)]
+Line150 = Annotated[str, StringConstraints(strip_whitespace=True, max_length=150, pattern=ONE_LINE), AfterValidator(storable)]
+Line200 = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=ONE_LINE), AfterValidator(storable)]
+Text500 = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500, pattern=NO_NUL), AfterValidator(storable)]
+Text5000 = Annotated[str, StringConstraints(strip_whitespace=True, max_length=5000, pattern=NO_NUL), AfterValidator(storable)]
 Topics = Annotated[
     list[Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60, pattern=ONE_LINE)]], Field(max_length=20)
 ]
@@ -187,7 +188,7 @@ class EditionPublic(SQLModel):
 class ApproveRequest(SQLModel):
     """Who stands for the edition; left out, the key's name."""
 
-    name: Annotated[str, StringConstraints(strip_whitespace=True, max_length=100, pattern=ONE_LINE), AfterValidator(_storable)] = ""
+    name: Annotated[str, StringConstraints(strip_whitespace=True, max_length=100, pattern=ONE_LINE), AfterValidator(storable)] = ""
 
 
 class ScheduleRequest(SQLModel):

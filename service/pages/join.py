@@ -1,9 +1,10 @@
 """Joining: the page that asks, and the page behind the confirmation link. A GET never changes anything: link scanners follow links."""
 
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 from sqlalchemy import func
 from sqlmodel import col, select
@@ -11,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.deps import NowDep, PartsDep, SessionDep
 from service.errors import Conflict, InvalidInput, NotFound
+from service.invitations.actions import invitation_behind
 from service.members.models import JoinRequest, Member, Organisation
 from service.members.rules import JoinRequestStatus, MemberStatus
 from service.members.shapes import LONGEST_REASON
@@ -33,9 +35,9 @@ LONGEST_INTEREST = 60
 
 
 @router.api_route("/join", methods=["GET", "HEAD"])
-async def show_join(session: SessionDep, parts: PartsDep) -> HTMLResponse:
-    """The join page, empty."""
-    return await _join_page(session, parts, Form(), [])
+async def show_join(session: SessionDep, parts: PartsDep, by: Annotated[str, Query(max_length=300)] = "") -> HTMLResponse:
+    """The join page, empty. `by` is the invitation the person follows; one that leads nowhere keeps nobody from joining."""
+    return await _join_page(session, parts, Form({"by": [by]} if invitation_behind(parts, by) else {}), [])
 
 
 @router.post("/join")
@@ -47,7 +49,8 @@ async def post_join(form: FormDep, session: SessionDep, parts: PartsDep, now: No
         return await _join_page(session, parts, form, read.wrong)
     if not read.left_by_machine:
         version = join_text(asks_measuring=asks_measuring).version
-        await ask_to_join(session, parts, read.answers, ip=ip, text_version=version, now=now)
+        invitation_id = invitation_behind(parts, form.one("by"))
+        await ask_to_join(session, parts, read.answers, ip=ip, text_version=version, now=now, invitation_id=invitation_id)
     return page(parts.settings, "join_asked.html", email=read.answers.email, days=CONFIRM_MAX_AGE.days)
 
 

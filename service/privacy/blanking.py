@@ -12,12 +12,17 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from service.audience.models import AudienceContact
 from service.engagement.models import EngagementEvent, Reply
 from service.events.attendance import forget_attendee
+from service.invitations.models import Invitation
 from service.members.joining import UNDECIDED
 from service.members.models import ConsentRecord, JoinAsk, JoinRequest, Member
 from service.members.rules import JoinRequestStatus, MemberStatus, email_key
 from service.members.standing import note_change
 from service.messages.models import Delivery, Message
 from service.messages.rules import DeliveryStatus, MessageKind
+from service.newsletter.models import ContentItem
+from service.newsletter.rules import ContentStatus
+from service.stories.models import Story
+from service.topmembers.models import MemberQuestion
 
 TABLES = {
     "member": "stays without address, name or any detail, as `erased`",
@@ -31,6 +36,13 @@ TABLES = {
     "edition": "the name of a new member who was welcomed goes, also from the mail that is kept",
     "reply": "stays without words, address, subject and attachments",
     "attendance": "stays without address and name, under a key that leads nowhere",
+    "story": "stays without its words and is shown nowhere any more",
+    "story_ask": "holds ids and times only",
+    "invitation": "stays without the link's note: who joined by it is counted",
+    "invitation_join": "holds ids and a time only",
+    "leadership_term": "stays, closed: when a group had somebody is known by it",
+    "member_question": "stays without the why",
+    "facilitator": "holds those who run the community, not members",
     "audience_contact": "goes",
     "webhook_event": "raw text that names the address is emptied, also when it comes later",
     "stored_answer": "answers that name the address go",
@@ -103,6 +115,13 @@ async def _blank_words(session: AsyncSession, member_id: UUID, addresses: Sequen
         .values(from_email="", subject="", text="", full_text="", attachments=[])
         .execution_options(synchronize_session=False)
     )
+    withdrawn = {"title": "", "text": "", "what_changed": "", "may_share": False, "with_name": False, "agreed_at": None, "agreed_by": ""}
+    offered = select(Story.content_item_id).where(Story.member_id == member_id, col(Story.content_item_id).is_not(None)).scalar_subquery()
+    items = update(ContentItem).where(col(ContentItem.id).in_(offered)).execution_options(synchronize_session=False)
+    await session.exec(items.values(title=ERASED, summary="", source="", status=ContentStatus.DROPPED))
+    await session.exec(_of(Story, member_id).values(**withdrawn))
+    await session.exec(_of(MemberQuestion, member_id).values(why=""))
+    await session.exec(_of(Invitation, member_id).values(note=""))
     await _blank_forwards(session, [f"reply_forward:{reply_id}" for reply_id in replies])
     await session.exec(_of(EngagementEvent, member_id).values(ip="", user_agent=None))
     await session.exec(_of(ConsentRecord, member_id).values(ip=""))

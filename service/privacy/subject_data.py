@@ -10,6 +10,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from service.audience.models import AudienceContact
 from service.engagement.models import EngagementEvent, Reply
 from service.events.models import Attendance, Event
+from service.invitations.models import Invitation, InvitationJoin
+from service.leadership.models import LeadershipTerm
 from service.members.models import ConsentRecord, Erasure, JoinAsk, JoinRequest, MemberChange, Organisation
 from service.members.rules import MemberStatus, email_key
 from service.members.standing import get_member
@@ -18,6 +20,8 @@ from service.messages.suppressions import suppression_hash
 from service.pages.consent_texts import TEXTS
 from service.privacy.blanking import addresses_of
 from service.privacy.traces import raw_reports
+from service.stories.models import Story, StoryAsk
+from service.topmembers.models import MemberQuestion
 
 Rows = list[dict[str, Any]]
 _INNER = {"lease_owner", "lease_until", "fence", "vector", "next_try_at", "attempts", "looked_up_count", "needs_person"}
@@ -43,6 +47,12 @@ async def subject_data(session: AsyncSession, member_id: UUID) -> dict[str, Any]
         "suppressions": await _suppressions(session, addresses),
         "mailchimp_audience": await _rows(session, AudienceContact, member_id),
         "raw_reports": [_plain(row) for row in await raw_reports(session, addresses)] if addresses else [],
+        "leadership_terms": await _rows(session, LeadershipTerm, member_id),
+        "invitations": await _rows(session, Invitation, member_id),
+        "joined_by": await _rows(session, InvitationJoin, member_id),
+        "questions": await _rows(session, MemberQuestion, member_id),
+        "stories": await _rows(session, Story, member_id),
+        "story_requests": await _rows(session, StoryAsk, member_id),
         "erasure": await _rows(session, Erasure, member_id),
     }
 

@@ -13,6 +13,7 @@ from service.engagement.activity import record_by_hand
 from service.engagement.rules import EngagementKind
 from service.errors import NotFound
 from service.events.attendance import link_attendance
+from service.invitations.actions import note_joined
 from service.members.actions import change_member, change_preferences, record_member, subscribe
 from service.members.joining import UNDECIDED
 from service.members.models import JoinAsk, JoinRequest, Member
@@ -31,18 +32,29 @@ ONE_CONFIRMATION_PER = timedelta(days=1)
 EXPIRES_DAYS = CONFIRM_MAX_AGE.days
 BATCH = 200
 SOURCE = "join_page"
+INVITED_BY = "invited_by"
+"""Beside the answers: the invitation whose link was followed."""
 CHOICES = ("wants_newsletter", "wants_nudges", "allows_measuring", "may_be_named")
 TAKEN_OVER = ("first_name", "last_name", "organisation", "profession", "interests", "leadership_roles", "language", "join_reason")
 
 
-async def ask_to_join(session: AsyncSession, parts: Parts, answers: MemberCreate, *, ip: str, text_version: str, now: datetime) -> None:
+async def ask_to_join(
+    session: AsyncSession,
+    parts: Parts,
+    answers: MemberCreate,
+    *,
+    ip: str,
+    text_version: str,
+    now: datetime,
+    invitation_id: UUID | None = None,
+) -> None:
     """Keep what the join page was told; a worker looks whose address it is and mails a confirmation. So new, known, suppressed and
     erased addresses cost the page the same, and it can't tell them apart.
 
     Raises InvalidInput for an address that is none.
     """
     email, _key = read_address(answers.email)
-    kept = answers.model_dump(mode="json", include={*TAKEN_OVER, *CHOICES})
+    kept = answers.model_dump(mode="json", include={*TAKEN_OVER, *CHOICES}) | ({INVITED_BY: str(invitation_id)} if invitation_id else {})
     session.add(JoinAsk(email=email, answers=kept, asked_ip=ip[:45], consent_text_version=text_version, asked_at=now))
     await session.flush()
     ring_after_commit(session, parts.queue, "prepare_welcomes")
@@ -172,6 +184,8 @@ async def confirm_join(session: AsyncSession, parts: Parts, join_request_id: UUI
     await lift(session, member.email, reasons=[SuppressionReason.UNSUBSCRIBE, SuppressionReason.ERASURE], now=now)
     evidence = ConsentGiven(source=request.source or SOURCE, at=now, ip=ip, text_version=request.consent_text_version)
     await subscribe(session, member, evidence, source=SOURCE, now=now, reason="confirmed")
+    if request.answers.get(INVITED_BY) and member.joined_at == now:  # somebody who comes back was not brought
+        await note_joined(session, member.id, UUID(str(request.answers[INVITED_BY])), now=now)
     if request.answers:
         await _take_over(session, member, request, ip=ip, now=now)
     member.sunset_at = None

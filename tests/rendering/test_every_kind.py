@@ -11,7 +11,19 @@ from service.rendering import Community, Renderer, RenderingError, View
 from tests.rendering.conftest import KINDS, MEMBERS, PREFERENCES, TEMPLATES, UNSUBSCRIBE, Mail, sample
 from tests.rendering.html import Page
 
-TO_MEMBERS = {"event_follow_up", "event_reminder", "newsletter", "nudge", "role_note", "sunset", "welcome", "welcome_follow_up"}
+TO_MEMBERS = {
+    "event_follow_up",
+    "event_reminder",
+    "invitation",
+    "newsletter",
+    "nudge",
+    "question",
+    "role_note",
+    "story_request",
+    "sunset",
+    "welcome",
+    "welcome_follow_up",
+}
 SMALL_ENOUGH_FOR_GMAIL = 102 * 1024
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
