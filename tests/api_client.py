@@ -13,6 +13,7 @@ from service.app import create_app
 from service.auth.keys import create_key
 from service.auth.rules import Role
 from service.db import Database
+from service.links import Links
 from service.messages.suppressions import stopped_keys
 from service.parts import Parts
 from service.resources.matching import Matcher
@@ -26,12 +27,14 @@ def make_parts(database: Database, clock: FrozenClock, queue: RecordingQueue, va
     settings = Settings(
         _env_file=None, var_dir=var_dir, public_url="https://cop.example.org", secret_key="s" * 40, community_name="Falls & frailty"
     )
+    tokens = Tokens("t" * 40)
     given: dict[str, Any] = {
         "settings": settings,
         "database": database,
         "queue": queue,
         "clock": clock,
-        "tokens": Tokens("t" * 40),
+        "tokens": tokens,
+        "links": Links(tokens, settings),
         "matcher": Matcher(None),
         "is_stopped": stopped_keys,
         **others,

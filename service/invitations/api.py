@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from sqlmodel import col, select
 
-from service.auth.access import CallerDep
+from service.auth.access import SENDS, CallerDep
 from service.deps import NowDep, Page, PageDep, PartsDep, SessionDep, page_of
 from service.errors import InvalidInput
 from service.invitations.actions import InvitingText, invite_by_facilitator, invite_by_member, inviting_text, joins_of
@@ -60,7 +60,7 @@ async def list_invitations(session: SessionDep, page: PageDep, member_id: UUID |
     return found
 
 
-@router.post("/invitations", status_code=201)
+@router.post("/invitations", status_code=201, openapi_extra=SENDS)
 async def create_invitation(
     session: SessionDep, parts: PartsDep, now: NowDep, caller: CallerDep, body: InvitationCreate | None = None
 ) -> InvitationPublic:

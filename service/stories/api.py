@@ -5,7 +5,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from sqlmodel import col, select
 
-from service.auth.access import CallerDep
+from service.auth.access import SENDS, CallerDep
 from service.auth.audit import record
 from service.deps import NowDep, Page, PageDep, PartsDep, SessionDep, page_of
 from service.errors import InvalidInput
@@ -44,7 +44,7 @@ async def create_story(body: StoryCreate, session: SessionDep, now: NowDep, call
     return _public(story)
 
 
-@router.post("/stories/ask")
+@router.post("/stories/ask", openapi_extra=SENDS)
 async def ask_for_stories(body: StoryAskCreate, session: SessionDep, parts: PartsDep, now: NowDep, caller: CallerDep) -> StoryAskedList:
     """Ask members for their story by mail, after an event or a reply of theirs; answers what is on its way, or why not."""
     reason = await reason_of(session, body.event_id, body.reply_id)
@@ -73,7 +73,7 @@ async def update_story(story_id: UUID, body: StoryUpdate, session: SessionDep, n
     return _public(story)
 
 
-@router.post("/stories/{story_id}/check")
+@router.post("/stories/{story_id}/check", openapi_extra=SENDS)
 async def check_words(story_id: UUID, session: SessionDep, parts: PartsDep, now: NowDep, caller: CallerDep) -> StoryAsked:
     """Mail the member the words as they stand, with a page to change them and to say yes or no."""
     return await ask_about_words(session, parts, story_id, by=caller.name, now=now)

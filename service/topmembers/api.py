@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import AfterValidator, BaseModel, StringConstraints
 
-from service.auth.access import CallerDep
+from service.auth.access import SENDS, CallerDep
 from service.deps import NowDep, PartsDep, SessionDep
 from service.errors import Conflict
 from service.members.standing import get_member
@@ -90,7 +90,7 @@ async def list_top_members(session: SessionDep, parts: PartsDep, now: NowDep, li
     return TopMembers(items=items)
 
 
-@router.post("/top-members/{member_id}/ask")
+@router.post("/top-members/{member_id}/ask", openapi_extra=SENDS)
 async def ask(
     member_id: UUID, session: SessionDep, parts: PartsDep, now: NowDep, caller: CallerDep, body: Question | None = None
 ) -> QuestionPublic:

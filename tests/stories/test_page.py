@@ -52,7 +52,7 @@ async def test_a_story_is_told_read_again_and_taken_back_with_one_link(community
     await community.client.post(path, data=TOLD | {"share": "no"})
     [story] = await _stories(community)
     assert (story.may_share, story.may_be_shown, story.agreed_at) == (False, False, None)
-    assert (await community.member("dee@ward.example.org")).last_active_at == NOW
+    assert (await community.member("dee@ward.example.org")).last_active_at == clock.now()
 
 
 async def test_what_is_missing_is_said_and_nothing_is_kept(community: Community) -> None:
