@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision: str = "facilitators_week"
-down_revision: str | None = "console_sessions"
+down_revision: str | None = "newsletter_personal"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
