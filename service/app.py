@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from service import __version__
+from service.audience import api as audience_api
 from service.auth import api as auth_api
 from service.auth.access import guard
 from service.auth.flood import limit_forged, limit_joining
@@ -39,6 +40,7 @@ from service.resources import api as resources_api
 from service.stories import api as stories_api
 from service.topmembers import api as topmembers_api
 from service.webhooks import api as webhooks_api
+from service.webhooks import stored_api
 from service.welcome import api as welcome_api
 
 OpenParts = Callable[[], AbstractAsyncContextManager[Parts]]
@@ -48,6 +50,7 @@ API_ROUTERS: tuple[APIRouter, ...] = (
     jobs_api.router,
     members_api.router,
     interest_groups_api.router,
+    audience_api.router,
     privacy_router,
     resources_api.router,
     welcome_api.router,
@@ -62,6 +65,7 @@ API_ROUTERS: tuple[APIRouter, ...] = (
     leadership_api.router,
     invitations_api.router,
     measures_api.router,
+    stored_api.router,
     backlog_router,
 )
 """Under /api/v1, each behind a key."""

@@ -6,25 +6,22 @@ No job fails by an ordinary error it could meet: features write what happened in
 from typing import Any
 from uuid import UUID
 
-from sqlmodel.ext.asyncio.session import AsyncSession
-
 from service.audience.pull import pull_changes
 from service.audience.push import push_due
+from service.audience.sync_job import run_sync
 from service.campaigns.personal import plan_personal
 from service.campaigns.results import poll_due
 from service.campaigns.steps import advance_due
 from service.leadership.notes import run_leadership
 from service.members.import_job import run_import
-from service.members.models import Member
 from service.messages.doubt import doubt_lapsed, look_up_doubtful
 from service.messages.sending import deliver_due as send_due
 from service.newsletter.due import run_due
 from service.newsletter.feeds import collect_due_feeds
 from service.parts import Parts
-from service.providers.base import Contact
 from service.stories.asking import collect_told
 from service.webhooks.apply import apply_waiting
-from service.welcome.by_mailchimp import confirm_by_mailchimp
+from service.welcome.by_mailchimp import confirming
 from service.welcome.drafts import draft_welcomes
 from service.welcome.follow_up import follow_up_welcomes
 from service.welcome.joining import ask_confirmations
@@ -68,11 +65,12 @@ async def prepare_welcomes(ctx: Context) -> int:
 async def sync_audience(ctx: Context) -> int:
     """Bring changed members to Mailchimp, and Mailchimp's changes to us."""
     parts, stop = _parts(ctx), _stop(ctx)
+    return await push_due(parts, should_stop=stop) + await pull_changes(parts, on_confirmed=confirming(parts), should_stop=stop)
 
-    async def confirmed(session: AsyncSession, member: Member, contact: Contact) -> None:
-        await confirm_by_mailchimp(session, parts, member, ip=contact.opt_in_ip, now=parts.clock.now())
 
-    return await push_due(parts, should_stop=stop) + await pull_changes(parts, on_confirmed=confirmed, should_stop=stop)
+async def sync_members(ctx: Context, job_id: str) -> None:
+    """Bring both sides in line because somebody asked for it, and tell how far it is."""
+    await run_sync(_parts(ctx), UUID(job_id), on_confirmed=confirming(_parts(ctx)), should_stop=_stop(ctx))
 
 
 async def advance_editions(ctx: Context) -> int:
@@ -115,6 +113,7 @@ JOBS = (
     apply_webhooks,
     prepare_welcomes,
     sync_audience,
+    sync_members,
     advance_editions,
     collect_feeds,
     poll_reports,

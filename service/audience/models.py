@@ -27,6 +27,11 @@ class AudienceContact(SQLModel, table=True):
     batch_id: str = Field(default="", max_length=64, index=True, description="Mailchimp's batch job that is writing this contact")
     batch_due_at: datetime | None = Field(default=None, description="the member's audience_due_at when that job began")
 
+    @property
+    def id(self) -> UUID:
+        """What lists are ordered and paged by."""
+        return self.member_id
+
 
 class SyncCursor(SQLModel, table=True):
     """How far a reader of Mailchimp has come."""

@@ -42,12 +42,12 @@ class _Interrupted(Exception):
     """The walk ends early; it goes on where it was."""
 
 
-async def _nothing(_session: AsyncSession, _member: Member, _contact: Contact) -> None:
+async def nothing_follows(_session: AsyncSession, _member: Member, _contact: Contact) -> None:
     """Nothing follows."""
 
 
 async def pull_changes(
-    parts: Parts, *, force: bool = False, on_confirmed: OnConfirmed = _nothing, should_stop: Callable[[], bool] = never
+    parts: Parts, *, force: bool = False, on_confirmed: OnConfirmed = nothing_follows, should_stop: Callable[[], bool] = never
 ) -> int:
     """Read what changed at Mailchimp since the last look (with some overlap) and take it over; how many contacts were read.
 
@@ -122,7 +122,7 @@ async def _take_over(parts: Parts, contacts: Sequence[Contact], on_confirmed: On
 
 
 async def take_over(
-    session: AsyncSession, contact: Contact, member: Member | None, *, now: datetime, on_confirmed: OnConfirmed = _nothing
+    session: AsyncSession, contact: Contact, member: Member | None, *, now: datetime, on_confirmed: OnConfirmed = nothing_follows
 ) -> None:
     """Bring our side in line with one contact as Mailchimp has it. A refusal on either side wins; one contact that can't be taken
     over stops no other.

@@ -6,7 +6,7 @@ that runs at Mailchimp (see `jobs.py`). People who left come before everybody el
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -29,8 +29,14 @@ log = logging.getLogger(__name__)
 CURSOR = "audience_push"
 
 
-async def push_due(parts: Parts, *, should_stop: Callable[[], bool] = never) -> int:
-    """Bring every due member to the audience; how many were looked at. Only one worker at a time."""
+async def _silently() -> None:
+    """Nobody follows the progress."""
+
+
+async def push_due(parts: Parts, *, should_stop: Callable[[], bool] = never, on_progress: Callable[[], Awaitable[None]] = _silently) -> int:
+    """Bring every due member to the audience; how many were looked at. Only one worker at a time. `on_progress` is
+    awaited after each call.
+    """
     total = 0
     async with walking(parts, CURSOR) as walk:
         try:
@@ -41,6 +47,7 @@ async def push_due(parts: Parts, *, should_stop: Callable[[], bool] = never) -> 
                     break
                 await _push(parts, due)
                 total += len(due)
+                await on_progress()
                 if not await go_on(parts, walk):
                     break
         except ProviderError as error:

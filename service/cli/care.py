@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from rich.table import Table
 
+from service.audience.sync_job import due_count, problem_count
 from service.bootstrap import open_parts_with_redis
 from service.cli.checks import check_migrated
 from service.cli.context import out
@@ -16,6 +17,7 @@ from service.providers.base import ProviderError
 from service.providers.build import MailchimpProviders
 from service.providers.findings import Finding
 from service.settings import Environment, Settings
+from service.webhooks.inbox import parked_count
 from service.webhooks.setup import set_up_mailchimp
 
 MOST_CLOCK_DIFFERENCE = timedelta(seconds=30)
@@ -94,6 +96,8 @@ async def _mailchimp(parts: Parts) -> AsyncIterator[Finding]:
         )
         return
     yield Finding("Mailchimp key", True, f"works; the audience has {info.member_count} contacts")
+    async for finding in _exchange(parts):
+        yield finding
     way = "Transactional: each personal mail by itself" if parts.providers.mailer else "Marketing only: small campaigns of the day"
     yield Finding("personal mail", True, way)
     if isinstance(parts.providers, MailchimpProviders):
@@ -115,6 +119,17 @@ async def _mailchimp(parts: Parts) -> AsyncIterator[Finding]:
         for finding in await set_up_mailchimp(parts, parts.providers, dry_run=True):
             missing = finding.changed
             yield Finding(finding.name, finding.ok and not missing, finding.detail, finding.mend or "Run `kindling mailchimp setup`.")
+
+
+async def _exchange(parts: Parts) -> AsyncIterator[Finding]:
+    """How what goes to and fro between us and Mailchimp stands."""
+    async with parts.database.reading() as session:
+        due, refused = await due_count(session, now=parts.clock.now()), await problem_count(session)
+        parked = await parked_count(session)
+    detail = "everybody is written" if not due else f"{due} members are still to be written"
+    yield Finding("audience", True, f"{detail}; Mailchimp refuses {refused}" + (" (GET /api/v1/audience/problems)" if refused else ""))
+    mend = "Look at GET /api/v1/webhook-events and try them again (POST .../retry) once what they are about is there."
+    yield Finding("reports from Mailchimp", not parked, f"{parked} could not be applied" if parked else "all are applied", mend)
 
 
 async def set_up(settings: Settings, *, dry_run: bool) -> None:

@@ -178,6 +178,15 @@ def doctor() -> None:
         raise typer.Exit(1)
 
 
+@mailchimp_app.command("sync")
+def mailchimp_sync() -> None:
+    """Bring members and audience in line now, with a progress bar; exit status 1 when it could not be done to the end."""
+    from service.cli.syncing import sync_audience
+
+    if not run(sync_audience(settings_or_fail())):
+        raise typer.Exit(1)
+
+
 @mailchimp_app.command("setup")
 def mailchimp_setup(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say what is missing, change nothing")] = False,

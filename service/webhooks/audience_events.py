@@ -1,7 +1,6 @@
 """Audience events from Mailchimp: people who came, left, bounced, changed their address or details, and campaigns that went."""
 
 from datetime import datetime
-from functools import partial
 
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -21,7 +20,7 @@ from service.messages.suppressions import suppress
 from service.parts import Parts
 from service.providers.base import Contact, ContactStatus
 from service.providers.incoming import ProviderEvent, ProviderEventKind
-from service.welcome.by_mailchimp import confirm_by_mailchimp
+from service.welcome.by_mailchimp import confirming
 
 _STOPS = {
     ProviderEventKind.UNSUBSCRIBED: SuppressionReason.UNSUBSCRIBE,
@@ -41,7 +40,7 @@ async def apply_audience_event(session: AsyncSession, parts: Parts, report: Prov
         return await _leave(session, report, member, now=now)
     match report.kind:
         case ProviderEventKind.SUBSCRIBED:
-            await take_over(session, _contact(report), member, now=now, on_confirmed=partial(_confirmed, parts=parts, now=now))
+            await take_over(session, _contact(report), member, now=now, on_confirmed=confirming(parts))
         case ProviderEventKind.PROFILE_CHANGED if member is not None:
             names = {"first_name": report.merge_fields.get("FNAME", "")[:100], "last_name": report.merge_fields.get("LNAME", "")[:100]}
             changes = MemberUpdate.model_validate({field: name for field, name in names.items() if name})
@@ -51,10 +50,6 @@ async def apply_audience_event(session: AsyncSession, parts: Parts, report: Prov
         case _:
             return "nothing_to_do"
     return "applied"
-
-
-async def _confirmed(session: AsyncSession, member: Member, contact: Contact, *, parts: Parts, now: datetime) -> None:
-    await confirm_by_mailchimp(session, parts, member, ip=contact.opt_in_ip, now=now)
 
 
 def _contact(report: ProviderEvent) -> Contact:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlmodel import col, select
+from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.db import insert_new, new_id
@@ -59,6 +59,12 @@ async def take_waiting(session: AsyncSession, *, now: datetime, limit: int) -> l
         .with_for_update(skip_locked=True)
     )
     return list((await session.exec(query)).all())
+
+
+async def parked_count(session: AsyncSession) -> int:
+    """How many happenings could not be applied, and wait for a person."""
+    waits = (col(WebhookEvent.parked_at).is_not(None), col(WebhookEvent.handled_at).is_(None))
+    return int((await session.exec(select(func.count()).select_from(WebhookEvent).where(*waits))).one())
 
 
 def mark_handled(row: WebhookEvent, outcome: str, *, now: datetime) -> None:

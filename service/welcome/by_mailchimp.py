@@ -5,9 +5,11 @@ from datetime import datetime
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from service.audience.pull import OnConfirmed
 from service.members.models import JoinRequest, Member
 from service.members.rules import JoinRequestStatus
 from service.parts import Parts
+from service.providers.base import Contact
 from service.welcome.joining import confirm_join
 
 
@@ -26,3 +28,12 @@ async def confirm_by_mailchimp(session: AsyncSession, parts: Parts, member: Memb
         return False
     await confirm_join(session, parts, request_id, ip=ip, now=now)
     return True
+
+
+def confirming(parts: Parts) -> OnConfirmed:
+    """What follows when somebody whom Mailchimp asked has agreed, however we hear of it."""
+
+    async def confirmed(session: AsyncSession, member: Member, contact: Contact) -> None:
+        await confirm_by_mailchimp(session, parts, member, ip=contact.opt_in_ip, now=parts.clock.now())
+
+    return confirmed
