@@ -1,0 +1,177 @@
+"""The newsletter: editions, and the board on which the next one is put together."""
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+from fastapi.responses import HTMLResponse
+
+from service.console.access import ConsoleRoute, DeskDep, OwnForm
+from service.console.desk import Desk, wrongs
+from service.console.inside import Json
+from service.console.times import as_instant, countdown
+from service.errors import InvalidInput, ServiceError
+from service.newsletter.editions import get_edition, items_of
+from service.newsletter.shapes import ContentPublic
+from service.pages.forms import Form
+
+router = APIRouter(prefix="/newsletter", route_class=ConsoleRoute)
+HERE = "/console/newsletter"
+TEXTS = ("subject", "preview_text", "intro", "question")
+LABELS = {"item_ids": "Items", "lead_item_id": "The lead", "scheduled_for": "Time", "emails": "Addresses", "preview_text": "Preview text"}
+ON_ITS_WAY = frozenset({"sending"})
+
+
+@router.get("")
+async def editions(desk: DeskDep, cursor: str = "") -> Response:
+    """All editions, newest first."""
+    found = await desk.api.get("/editions", cursor=cursor)
+    return await desk.page("editions.html", here=HERE, found=found)
+
+
+@router.post("")
+async def make(desk: DeskDep, _form: OwnForm) -> Response:
+    """An extra edition."""
+    made = await desk.api.post("/editions", {})
+    return desk.to(f"{HERE}/{made['id']}", done="edition_made")
+
+
+async def _items(desk: Desk, edition_id: UUID) -> list[Json]:
+    """The edition's items in their order."""
+    async with desk.parts.database.reading() as session:
+        rows = await items_of(session, await get_edition(session, edition_id))
+    return [ContentPublic.model_validate(row, from_attributes=True).model_dump(mode="json") for row in rows]
+
+
+def _form_of(edition: Json) -> Form:
+    return Form({name: [edition[name]] for name in TEXTS})
+
+
+async def board(desk: Desk, edition_id: UUID, *, form: Form | None = None, error: ServiceError | None = None) -> HTMLResponse:
+    """The board of a draft, or where an edition stands."""
+    edition = await desk.api.get(f"/editions/{edition_id}")
+    drafting = edition["status"] == "draft"
+    found = await desk.api.get("/content", status="accepted", limit=50) if drafting else {"items": []}
+    new = await desk.api.get("/content", status="collected", limit=30) if drafting else {"items": []}
+    inside = set(edition["item_ids"])
+    return await desk.page(
+        "edition.html",
+        here=HERE,
+        code=422 if error else 200,
+        edition=edition,
+        items=await _items(desk, edition_id),
+        accepted=[i for i in found["items"] if i["id"] not in inside],
+        collected=[i for i in new["items"] if i["id"] not in inside],
+        checklist=await desk.api.get(f"/editions/{edition_id}/checklist") if drafting else None,
+        form=form or _form_of(edition),
+        wrong=wrongs(error, LABELS) if error else (),
+        running=edition["status"] in ON_ITS_WAY,
+        countdown=countdown(edition["scheduled_for"], desk.now),
+    )
+
+
+@router.get("/{edition_id}")
+async def edition(edition_id: UUID, desk: DeskDep) -> Response:
+    """One edition."""
+    return await board(desk, edition_id)
+
+
+@router.get("/{edition_id}/progress")
+async def progress(edition_id: UUID, desk: DeskDep) -> Response:
+    """How far it is; asks again by itself while it goes."""
+    found = await desk.api.get(f"/editions/{edition_id}")
+    values: dict[str, Any] = {
+        "edition": found,
+        "running": found["status"] in {"sending", "approved", "scheduled"},
+        "countdown": countdown(found["scheduled_for"], desk.now),
+    }
+    if desk.is_partial:
+        return desk.part("_progress.html", **values)
+    return desk.to(f"{HERE}/{edition_id}")
+
+
+@router.post("/{edition_id}/texts")
+async def save_texts(edition_id: UUID, desk: DeskDep, form: OwnForm) -> Response:
+    """Subject, preview text, intro, question."""
+    try:
+        await desk.api.patch(f"/editions/{edition_id}", {name: form.one(name) for name in TEXTS})
+    except ServiceError as error:
+        return await board(desk, edition_id, form=form, error=error)
+    return desk.to(f"{HERE}/{edition_id}", done="saved")
+
+
+@router.post("/{edition_id}/items")
+async def save_items(edition_id: UUID, desk: DeskDep, form: OwnForm) -> Response:
+    """One step with an item: up, down, out, in, to the lead; or a whole new order by dragging."""
+    found = await desk.api.get(f"/editions/{edition_id}")
+    try:
+        await desk.api.patch(f"/editions/{edition_id}", _moved(found, form))
+    except ServiceError as error:
+        return await board(desk, edition_id, error=error)
+    return desk.to(f"{HERE}/{edition_id}", done="saved")
+
+
+def _moved(edition: Json, form: Form) -> dict[str, object]:
+    """The change that a button stands for."""
+    ids, step, item = list(edition["item_ids"]), form.one("step"), form.one("item")
+    if form.one("order"):
+        return {"item_ids": [i for i in form.one("order").split(",") if i]}
+    if step == "lead":
+        return {"lead_item_id": item}
+    if step == "in":
+        return {"item_ids": [*ids, item]} | (
+            {} if edition["lead_item_id"] or form.one("kind") == "announcement" else {"lead_item_id": item}
+        )
+    if item not in ids:
+        raise InvalidInput("This item is not in the edition any more. Look again.")
+    place = ids.index(item)
+    ids.remove(item)
+    if step == "out":
+        return {"item_ids": ids} | ({"lead_item_id": None} if item == edition["lead_item_id"] else {})
+    ids.insert(max(0, place + (1 if step == "down" else -1)), item)
+    return {"item_ids": ids}
+
+
+STEPS = {
+    "propose": ("/propose", ""),
+    "send": ("/send", "edition_sent"),
+    "cancel": ("/cancel", "edition_cancelled"),
+    "reopen": ("/reopen", "edition_reopened"),
+    "skip": ("/skip", "edition_skipped"),
+}
+
+
+@router.post("/{edition_id}/step")
+async def take_step(edition_id: UUID, desk: DeskDep, form: OwnForm) -> Response:
+    """Approve, give it a time, send, cancel, reopen, skip a week, have it proposed, or delete it."""
+    step = form.one("step")
+    path = f"/editions/{edition_id}"
+    try:
+        if step == "approve":
+            await desk.api.post(f"{path}/approve", {"name": form.one("name")})
+            return desk.to(f"{HERE}/{edition_id}", done="edition_approved")
+        if step == "schedule":
+            at = as_instant(form.one("scheduled_for"), desk.parts.settings.zone, field="scheduled_for")
+            await desk.api.post(f"{path}/schedule", {"scheduled_for": at})
+            return desk.to(f"{HERE}/{edition_id}", done="edition_scheduled")
+        if step == "delete":
+            await desk.api.delete(path)
+            return desk.to(HERE, done="removed")
+        if step not in STEPS:
+            raise InvalidInput("There is no such step.")
+        end, done = STEPS[step]
+        await desk.api.post(path + end)
+    except ServiceError as error:
+        return await board(desk, edition_id, error=error)
+    return desk.to(f"{HERE}/{edition_id}", **({"done": done} if done else {}))
+
+
+@router.post("/{edition_id}/test")
+async def send_test(edition_id: UUID, desk: DeskDep, form: OwnForm) -> Response:
+    """A test to a few addresses."""
+    emails = [part.strip() for part in form.one("emails").replace(";", ",").replace("\n", ",").split(",") if part.strip()]
+    try:
+        await desk.api.post(f"/editions/{edition_id}/test", {"emails": emails})
+    except ServiceError as error:
+        return await board(desk, edition_id, error=error)
+    return desk.to(f"{HERE}/{edition_id}", done="test")
