@@ -15,6 +15,7 @@ from service.backlog import router as backlog_router
 from service.bodies import BodyGate
 from service.console.looks import STATIC as CONSOLE_STATIC
 from service.console.routes import router as console_router
+from service.engagement import members_api as engagement_api
 from service.engagement import replies_api
 from service.events import api as events_api
 from service.headers import SecurityHeaders
@@ -64,6 +65,7 @@ API_ROUTERS: tuple[APIRouter, ...] = (
     topmembers_api.router,
     leadership_api.router,
     invitations_api.router,
+    engagement_api.router,
     measures_api.router,
     stored_api.router,
     backlog_router,

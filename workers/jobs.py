@@ -12,6 +12,8 @@ from service.audience.sync_job import run_sync
 from service.campaigns.personal import plan_personal
 from service.campaigns.results import poll_due
 from service.campaigns.steps import advance_due
+from service.engagement.judging import rejudge_old
+from service.engagement.standings import score_members
 from service.leadership.notes import run_leadership
 from service.members.import_job import run_import
 from service.messages.doubt import doubt_lapsed, look_up_doubtful
@@ -53,6 +55,12 @@ async def settle_doubtful(ctx: Context) -> int:
 async def apply_webhooks(ctx: Context) -> int:
     """Apply what providers have reported."""
     return await apply_waiting(_parts(ctx), should_stop=_stop(ctx))
+
+
+async def judge_engagement(ctx: Context) -> int:
+    """Apply changed rules to earlier opens and clicks, and work out scores and standings."""
+    parts, stop = _parts(ctx), _stop(ctx)
+    return await rejudge_old(parts, should_stop=stop) + await score_members(parts, should_stop=stop)
 
 
 async def prepare_welcomes(ctx: Context) -> int:
@@ -111,6 +119,7 @@ JOBS = (
     deliver_due,
     settle_doubtful,
     apply_webhooks,
+    judge_engagement,
     prepare_welcomes,
     sync_audience,
     sync_members,

@@ -13,6 +13,7 @@ from workers.jobs import (
     apply_webhooks,
     collect_feeds,
     deliver_due,
+    judge_engagement,
     keep_rhythm,
     poll_reports,
     prepare_welcomes,
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 
 WORK = (
     apply_webhooks,
+    judge_engagement,
     prepare_welcomes,
     sync_audience,
     advance_editions,

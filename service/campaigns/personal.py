@@ -20,6 +20,7 @@ from service.campaigns.recipients import OPEN
 from service.campaigns.steps import OPEN_STEPS
 from service.members.models import Member
 from service.messages.models import Delivery, Message
+from service.messages.once_a_day import put_off
 from service.messages.rules import DeliveryStatus, MessageKind, RecipientFacts, may_send
 from service.messages.suppressions import stops_for
 from service.parts import Parts
@@ -62,9 +63,11 @@ async def plan_personal(parts: Parts) -> int:
         groups: dict[tuple[MessageKind, bool], list[_Waiting]] = defaultdict(list)
         refusals = await _refusals(session, waiting)
         busy = await _busy(session)
+        late = await put_off(session, [one.delivery for one in waiting], now=now, zone=parts.settings.zone)
         for one in waiting:
             kind = MessageKind(one.delivery.kind)
-            if not _settled(session, one, refusals[one.delivery.id]) and _may_go(one, kind, made, busy, day):
+            settled = _settled(session, one, refusals[one.delivery.id])
+            if not settled and one.delivery.id not in late and _may_go(one, kind, made, busy, day):
                 groups[kind, one.delivery.tracked].append(one)
                 busy.add(one.delivery.member_id)
         planned = 0
@@ -124,7 +127,7 @@ async def _refusals(session: AsyncSession, waiting: Iterable[_Waiting]) -> dict[
         if m is None:
             found[one.delivery.id] = NO_MEMBER
             continue
-        facts = RecipientFacts(m.status, m.wants_newsletter, m.wants_nudges, stops.get(m.email_key, ()))
+        facts = RecipientFacts.of(m, stops.get(m.email_key, ()))
         found[one.delivery.id] = may_send(MessageKind(one.delivery.kind), facts)
     return found
 

@@ -43,7 +43,7 @@ async def drop_refused(session: AsyncSession, campaign: Campaign) -> int:
         after = rows[-1][0].id
         stops = await stops_for(session, [m.email_key for _, m in rows])
         for delivery, member in rows:
-            facts = RecipientFacts(member.status, member.wants_newsletter, member.wants_nudges, stops.get(member.email_key, ()))
+            facts = RecipientFacts.of(member, stops.get(member.email_key, ()))
             refusal = may_send(MessageKind(campaign.kind), facts)
             if refusal is not None:
                 delivery.status, delivery.reason = DeliveryStatus.SKIPPED, refusal

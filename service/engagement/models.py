@@ -18,6 +18,7 @@ class EngagementEvent(SQLModel, table=True):
     __tablename__ = "engagement_event"
     __table_args__ = (
         Index("ix_engagement_event_at", "at", "kind"),
+        Index("ix_engagement_event_rules", "rule_version", "kind", "delivery_id"),
         Index("ix_engagement_event_human_click", "delivery_id", "url", sqlite_where=_HUMAN_CLICK, postgresql_where=_HUMAN_CLICK),
     )
 
@@ -57,5 +58,9 @@ class Reply(SQLModel, table=True):
     full_text: str = ""
     attachments: list[dict[str, object]] = Field(default_factory=list, sa_type=JsonType)
     held_reason: str = Field(default="", max_length=100, description="why it waits for a person, forged sender for example")
+    released_at: datetime | None = Field(default=None, description="when a person said that the sender is who they seem to be")
+    released_by: str = Field(default="", max_length=100)
     answered_at: datetime | None = None
     answered_by: str = Field(default="", max_length=100)
+    content_item_id: UUID | None = Field(default=None, description="what was made of it for the newsletter")
+    permission: str = Field(default="", max_length=300, description="how the person agreed to that")

@@ -8,7 +8,7 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.db import insert_new, new_id
-from service.engagement.activity import touch_members
+from service.engagement.last_seen import touch_members
 from service.engagement.models import EngagementEvent
 from service.engagement.rules import EngagementKind, Verdict
 from service.events.models import Attendance
@@ -29,7 +29,7 @@ async def record_attendance_signal(session: AsyncSession, attended: Sequence[Att
         part = rows[start : start + _BATCH]
         await insert_new(session, EngagementEvent, [_event(row, now=now) for row in part], unique=["key"])
         await _judge(session, part, Verdict.HUMAN, ON_THE_LIST)  # one that was taken off and is listed again
-        await touch_members(session, {row.member_id: row.attended_at for row in part if row.member_id and row.attended_at})
+        await touch_members(session, {row.member_id: row.attended_at for row in part if row.member_id and row.attended_at}, answered=True)
 
 
 async def withdraw_attendance_signals(session: AsyncSession, rows: Sequence[Attendance]) -> None:

@@ -1,6 +1,6 @@
 """Routes for members, their import and export, and organisations."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
@@ -9,7 +9,7 @@ from pydantic import AfterValidator
 
 from service.auth.access import CallerDep
 from service.auth.audit import record
-from service.deps import NowDep, Page, PageDep, PartsDep, SessionDep, SettingsDep
+from service.deps import NowDep, Page, PageDep, PartsDep, SessionDep
 from service.errors import Conflict
 from service.jobs.models import JobPublic
 from service.members.actions import add_member, change_member, get_member
@@ -35,6 +35,7 @@ from service.queue import ring_after_commit
 
 router = APIRouter(tags=["members"])
 SOURCE = "api"
+EngagementState = Literal["new", "active", "cooling", "lapsed", "gone"]
 Words = Annotated[str | None, Query(max_length=200), AfterValidator(lambda text: text and without_nul(text))]
 CSV_BODY: dict[str, Any] = {
     "requestBody": {
@@ -51,19 +52,16 @@ CSV_BODY: dict[str, Any] = {
 async def get_members(
     session: SessionDep,
     page: PageDep,
-    now: NowDep,
-    settings: SettingsDep,
     status: MemberStatus | None = None,
     organisation: Words = None,
     role: LeadershipRole | None = None,
     lapsed: bool | None = None,
+    state: EngagementState | None = None,
     q: Words = None,
 ) -> Page[MemberPublic]:
-    """Members, newest first. `organisation` is a name or an id; `lapsed` asks for no sign of life for LAPSED_AFTER_DAYS."""
-    days = settings.lapsed_after_days
-    return await list_members(
-        session, page, now=now, lapsed_after_days=days, status=status, organisation=organisation, role=role, lapsed=lapsed, q=q
-    )
+    """Members, newest first. `organisation` is a name or an id; `lapsed` asks for those on the list without a sign of life for
+    LAPSED_AFTER_DAYS who got at least three mails meanwhile; `state` for one engagement state."""
+    return await list_members(session, page, status=status, organisation=organisation, role=role, lapsed=lapsed, state=state, q=q)
 
 
 @router.post("/members", status_code=201)

@@ -1,6 +1,6 @@
 """Members, organisations, join requests and consent: the tables. States live in `rules.py`, shapes in `shapes.py`."""
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import Index
@@ -62,7 +62,10 @@ class Member(SQLModel, table=True):
     joined_at: datetime | None = None
     last_active_at: datetime | None = Field(default=None, index=True, description="the last sign of life by a person, never an open alone")
     engagement_score: float = 0.0
-    sunset_at: datetime | None = None
+    engagement_state: str = Field(default="new", max_length=10, index=True, description="new, active, cooling, lapsed or gone")
+    engagement_since: datetime | None = Field(default=None, description="since when the state holds")
+    scored_on: date | None = Field(default=None, index=True, description="the local day the two were worked out; empty: to be done")
+    sunset_at: datetime | None = Field(default=None, description="asked whether to stop: until they answer, nothing is sent")
     created_at: datetime
     updated_at: datetime
     erased_at: datetime | None = None

@@ -1,9 +1,8 @@
 """Lists of members and organisations as the API shows them."""
 
-from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, String, cast, func, or_
+from sqlalchemy import ColumnElement, String, cast, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
@@ -29,22 +28,20 @@ async def shown(session: AsyncSession, member: Member) -> MemberPublic:
     return public
 
 
-def has_lapsed(*, now: datetime, after_days: int) -> ColumnElement[bool]:
-    """On the mailing list, and no sign of life for `after_days` (since joining, where there never was one)."""
-    since = func.coalesce(col(Member.last_active_at), col(Member.joined_at), col(Member.created_at))
-    return (col(Member.status) == MemberStatus.SUBSCRIBED) & (since < now - timedelta(days=after_days))
+def has_lapsed() -> ColumnElement[bool]:
+    """On the mailing list and lapsed: quiet for LAPSED_AFTER_DAYS and longer, though mails came meanwhile. As last worked out."""
+    return (col(Member.status) == MemberStatus.SUBSCRIBED) & col(Member.engagement_state).in_(["lapsed", "gone"])
 
 
 async def list_members(
     session: AsyncSession,
     page: PageRequest,
     *,
-    now: datetime,
-    lapsed_after_days: int,
     status: MemberStatus | None = None,
     organisation: str | None = None,
     role: LeadershipRole | None = None,
     lapsed: bool | None = None,
+    state: str | None = None,
     q: str | None = None,
 ) -> Page[MemberPublic]:
     """Members newest first, those that all given filters fit. `organisation` is an id or a name; `q` looks in names, address and
@@ -57,8 +54,9 @@ async def list_members(
     if role is not None:  # the roles are words of ours, so that looking for one in quotation marks in the JSON text is exact
         query = query.where(cast(Member.leadership_roles, String).contains(f'"{role}"', autoescape=True))
     if lapsed is not None:
-        is_lapsed = has_lapsed(now=now, after_days=lapsed_after_days)
-        query = query.where(is_lapsed if lapsed else ~is_lapsed)
+        query = query.where(has_lapsed() if lapsed else ~has_lapsed())
+    if state is not None:
+        query = query.where(Member.engagement_state == state)
     if q:
         query = _looking_for(query, q)
     found = await page_of(session, query, col(Member.id), page, MemberPublic)

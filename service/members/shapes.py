@@ -129,6 +129,8 @@ class MemberPublic(SQLModel):
     joined_at: datetime | None
     last_active_at: datetime | None
     engagement_score: float
+    engagement_state: str
+    engagement_since: datetime | None
     wants_newsletter: bool
     wants_nudges: bool
     allows_measuring: bool

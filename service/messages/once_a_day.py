@@ -1,36 +1,89 @@
-"""The frequency cap that every automatic kind respects: no member gets two automatic mails on one day."""
+"""The frequency cap that every automatic kind respects: no member gets two automatic mails on one day.
 
-from collections.abc import Iterable
+The newsletter has the day: other kinds wait for the next one on which they may go. Only who got another mail before it was frozen is left
+out of it. What people asked for a moment ago, and mail to facilitators, does not count.
+"""
+
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import ColumnElement, func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from service.members.models import Member
 from service.messages.models import Delivery
 from service.messages.quiet_hours import next_allowed
 from service.messages.rules import ACCEPTED_BY_PROVIDER, ASKED_FOR, TO_FACILITATOR, DeliveryStatus, MessageKind
 
 CHUNK = 400
-_ON_THE_WAY = [*ACCEPTED_BY_PROVIDER, DeliveryStatus.QUEUED, DeliveryStatus.SENDING, DeliveryStatus.IN_DOUBT]
-_NOT_COUNTED = [*ASKED_FOR, *TO_FACILITATOR]
+NOT_COUNTED = ASKED_FOR | TO_FACILITATOR
+MAILED_TODAY = "mailed_today"
+"""Why somebody is left out of an edition."""
+_HANDED_OVER = [*ACCEPTED_BY_PROVIDER, DeliveryStatus.SENDING, DeliveryStatus.IN_DOUBT]
 
 
-async def mailed_on_day(session: AsyncSession, member_ids: Iterable[UUID], *, day_of: datetime, zone: ZoneInfo) -> set[UUID]:
-    """Which of these members have got, or will get, an automatic mail on the local day of the instant."""
-    start = datetime.combine(day_of.astimezone(zone).date(), datetime.min.time(), zone)
-    end = datetime.combine(start.date() + timedelta(days=1), datetime.min.time(), zone)
+def day_of(instant: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Start (included) and end (excluded) of the local day of an instant."""
+    start = datetime.combine(instant.astimezone(zone).date(), datetime.min.time(), zone)
+    return start, datetime.combine(start.date() + timedelta(days=1), datetime.min.time(), zone)
+
+
+async def mailed_on_day(session: AsyncSession, member_ids: Iterable[UUID], *, at: datetime, zone: ZoneInfo) -> set[UUID]:
+    """Which of these members have got, or will get as things stand, an automatic mail on the local day of `at`."""
+    on_the_way = col(Delivery.status).in_([*_HANDED_OVER, DeliveryStatus.QUEUED])
+    return await _mailed(session, member_ids, on_the_way, at=at, zone=zone)
+
+
+async def mailed_before_edition(session: AsyncSession, member_ids: Iterable[UUID], *, at: datetime, zone: ZoneInfo) -> set[UUID]:
+    """Which of these members have got a mail of another automatic kind on the local day of `at`. What is only queued for them will wait."""
+    handed_over = col(Delivery.status).in_(_HANDED_OVER) & (col(Delivery.kind) != MessageKind.NEWSLETTER)
+    return await _mailed(session, member_ids, handed_over, at=at, zone=zone)
+
+
+async def put_off(session: AsyncSession, deliveries: Sequence[Delivery], *, now: datetime, zone: ZoneInfo) -> set[UUID]:
+    """Which of these queued one-to-one mails (by delivery id) must wait, since their member has a mail today; `due_at` moves to the
+    next day on which their kind may go. Of two for the same member the first goes. The members' rows are locked until the commit,
+    so that two workers can't each let one go.
+    """
+    capped = [d for d in deliveries if d.kind not in NOT_COUNTED and d.member_id is not None]
+    ids = {d.member_id for d in capped if d.member_id is not None}
+    if not ids:
+        return set()
+    await session.exec(select(Member.id).where(col(Member.id).in_(ids)).order_by(col(Member.id)).with_for_update())
+    has_the_day = col(Delivery.status).in_(_HANDED_OVER) | (
+        (col(Delivery.status) == DeliveryStatus.QUEUED) & col(Delivery.campaign_id).is_not(None)
+    )
+    busy = await _mailed(session, ids, has_the_day, at=now, zone=zone)
+    tomorrow = day_of(now, zone)[1].astimezone(UTC)
+    waiting: set[UUID] = set()
+    for delivery in capped:
+        if delivery.member_id in busy:
+            delivery.due_at = next_allowed(MessageKind(delivery.kind), tomorrow, zone)
+            session.add(delivery)
+            waiting.add(delivery.id)
+        elif delivery.member_id is not None:
+            busy.add(delivery.member_id)
+    return waiting
+
+
+async def _mailed(
+    session: AsyncSession, member_ids: Iterable[UUID], which: ColumnElement[bool], *, at: datetime, zone: ZoneInfo
+) -> set[UUID]:
+    start, end = day_of(at, zone)
+    went = func.coalesce(col(Delivery.accepted_at), col(Delivery.sending_at), col(Delivery.due_at))
     ids = list(member_ids)
     found: set[UUID] = set()
-    for at in range(0, len(ids), CHUNK):
+    for place in range(0, len(ids), CHUNK):
         rows = await session.exec(
             select(Delivery.member_id).where(
-                col(Delivery.member_id).in_(ids[at : at + CHUNK]),
-                col(Delivery.status).in_(_ON_THE_WAY),
-                col(Delivery.kind).not_in(_NOT_COUNTED),
-                ((col(Delivery.accepted_at) >= start) & (col(Delivery.accepted_at) < end))
-                | (col(Delivery.accepted_at).is_(None) & (col(Delivery.due_at) >= start) & (col(Delivery.due_at) < end)),
+                col(Delivery.member_id).in_(ids[place : place + CHUNK]),
+                col(Delivery.kind).not_in(NOT_COUNTED),
+                which,
+                went >= start.astimezone(UTC),
+                went < end.astimezone(UTC),
             )
         )
         found |= {member_id for member_id in rows if member_id is not None}
@@ -45,7 +98,7 @@ async def next_free(session: AsyncSession, member_id: UUID, kind: MessageKind, *
     at = now
     for _ in range(LOOK_AHEAD_DAYS):
         at = next_allowed(kind, at, zone)
-        if not await mailed_on_day(session, [member_id], day_of=at, zone=zone):
+        if not await mailed_on_day(session, [member_id], at=at, zone=zone):
             return at
         at = datetime.combine(at.astimezone(zone).date() + timedelta(days=1), datetime.min.time(), zone).astimezone(UTC)
     return None

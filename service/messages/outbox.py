@@ -53,7 +53,7 @@ async def facts_of(session: AsyncSession, recipient: Recipient) -> RecipientFact
     member = recipient.member
     if member is None:
         return RecipientFacts("", wants_newsletter=True, wants_nudges=True, stops=stops)
-    return RecipientFacts(member.status, member.wants_newsletter, member.wants_nudges, stops)
+    return RecipientFacts.of(member, stops)
 
 
 async def delivery_by_key(session: AsyncSession, key: str) -> Delivery | None:

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
 
 class MessageKind(StrEnum):
@@ -31,6 +33,10 @@ ASKED_FOR = frozenset({MessageKind.CONFIRM_JOIN, MessageKind.SIGN_IN})
 
 TO_FACILITATOR = frozenset({MessageKind.WEEKLY_BRIEFING, MessageKind.REPLY_FORWARD, MessageKind.ALERT, MessageKind.SIGN_IN})
 """Mail to the people who run the community, not to members."""
+
+
+IN_SUNSET = "asked_whether_to_stop"
+"""They were asked whether to stop and have not answered: nothing is sent until they do."""
 
 
 class DeliveryStatus(StrEnum):
@@ -138,14 +144,30 @@ class Stop:
     reason: SuppressionReason
 
 
+class Person(Protocol):
+    """What of a member decides whether they may be mailed."""
+
+    status: str
+    wants_newsletter: bool
+    wants_nudges: bool
+    sunset_at: datetime | None
+
+
 @dataclass(frozen=True, slots=True)
 class RecipientFacts:
-    """What decides whether a person may be mailed. `standing` is the member's status, empty for somebody who is no member."""
+    """What decides whether a person may be mailed. `standing` is the member's status, empty for somebody who is no member; `in_sunset`:
+    asked whether to stop, and no answer yet."""
 
     standing: str
     wants_newsletter: bool
     wants_nudges: bool
     stops: tuple[Stop, ...]
+    in_sunset: bool = False
+
+    @classmethod
+    def of(cls, person: Person, stops: tuple[Stop, ...]) -> "RecipientFacts":
+        """The facts about a member with the suppressions in force."""
+        return cls(person.status, person.wants_newsletter, person.wants_nudges, stops, in_sunset=person.sunset_at is not None)
 
 
 def may_send(kind: MessageKind, facts: RecipientFacts) -> str | None:
@@ -159,6 +181,8 @@ def may_send(kind: MessageKind, facts: RecipientFacts) -> str | None:
         return None
     if facts.standing != "subscribed":
         return f"not_subscribed:{facts.standing or 'unknown'}"
+    if facts.in_sunset and kind is not MessageKind.SUNSET:
+        return IN_SUNSET
     if purpose_of(kind) is SuppressionPurpose.NEWSLETTER and not facts.wants_newsletter:
         return "declined_newsletter"
     if purpose_of(kind) is SuppressionPurpose.NUDGES and not facts.wants_nudges:

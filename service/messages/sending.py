@@ -19,6 +19,7 @@ from service.members.models import Member
 from service.members.rules import email_key
 from service.messages.halts import halt, is_halted
 from service.messages.models import Delivery, Message
+from service.messages.once_a_day import put_off
 from service.messages.outbox import REPLY_TO
 from service.messages.outcomes import Outcome, outcome_of_error, outcome_of_result, record_outcome
 from service.messages.rules import DeliveryStatus, MessageKind, RecipientFacts, may_send
@@ -72,7 +73,8 @@ async def _lane(parts: Parts, mailer: Mailer, *, owner: str, should_stop: Callab
 
 
 async def claim_due(parts: Parts, *, owner: str, limit: int) -> tuple[list[Claim], int]:
-    """Take up to `limit` due rows: those who may still be mailed become `sending`, the others `skipped`. Committed before return.
+    """Take up to `limit` due rows: those who may still be mailed become `sending`, the others `skipped`; who has had a mail today waits.
+    Committed before return.
 
     Gives the claims and how many rows were looked at (0: nothing is due, or sending is stopped).
     """
@@ -94,18 +96,22 @@ async def claim_due(parts: Parts, *, owner: str, limit: int) -> tuple[list[Claim
         lease_until = await database_now(session) + timedelta(seconds=parts.settings.lease_seconds)
         facts = await _facts(session, [delivery for delivery, _ in rows])
         claims: list[Claim] = []
-        for delivery, message in rows:
+        for delivery, _ in rows:
             refusal = may_send(MessageKind(delivery.kind), facts[delivery.key])
             if refusal is not None:
                 delivery.status, delivery.reason = DeliveryStatus.SKIPPED, refusal
-            else:
+                session.add(delivery)
+        open_still = [delivery for delivery, _ in rows if delivery.status == DeliveryStatus.QUEUED]
+        waiting = await put_off(session, open_still, now=now, zone=parts.settings.zone)
+        for delivery, message in rows:
+            if delivery.status == DeliveryStatus.QUEUED and delivery.id not in waiting:
                 delivery.status = DeliveryStatus.SENDING
                 delivery.sending_at = now
                 delivery.attempts += 1
                 delivery.fence += 1
                 delivery.lease_owner, delivery.lease_until = owner, lease_until
                 claims.append(Claim(delivery, message, delivery.fence))
-            session.add(delivery)
+                session.add(delivery)
     return claims, len(rows)
 
 
@@ -118,12 +124,8 @@ async def _facts(session: AsyncSession, deliveries: list[Delivery]) -> dict[str,
     found: dict[str, RecipientFacts] = {}
     for d in deliveries:
         member = members.get(d.member_id) if d.member_id is not None else None
-        found[d.key] = RecipientFacts(
-            standing=member.status if member else "",
-            wants_newsletter=member.wants_newsletter if member else True,
-            wants_nudges=member.wants_nudges if member else True,
-            stops=stops.get(keys[d.key], ()),
-        )
+        stopped = stops.get(keys[d.key], ())
+        found[d.key] = RecipientFacts.of(member, stopped) if member else RecipientFacts("", True, True, stopped)
     return found
 
 

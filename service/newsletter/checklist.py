@@ -50,7 +50,9 @@ async def checklist(session: AsyncSession, edition: Edition, *, now: datetime, r
     findings += [Finding("merge_tags", Level.ERROR, f"Mailchimp does not know the merge tag {tag}.") for tag in unknown]
     if _PICTURE_WITHOUT_ALT.search(mail.html):
         findings.append(Finding("pictures", Level.ERROR, "A picture has no alternative text."))
-    count = await count_readers(session, tracking_on=settings.tracking_on)
+    count = await count_readers(
+        session, tracking_on=settings.tracking_on, goes_at=max(edition.scheduled_for or now, now), zone=settings.zone
+    )
     findings.append(_audience_finding(count))
     return Checklist(not any(f.level is Level.ERROR for f in findings), tuple(findings), count)
 

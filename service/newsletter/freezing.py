@@ -53,7 +53,9 @@ async def freeze(session: AsyncSession, edition: Edition, *, now: datetime, rend
     content = await content_of(session, edition, now=now, settings=settings)
     variants = _Variants(session, edition, content, now=now, renderer=renderer, settings=settings)
     count = ReaderCount()
-    async for portion in readers(session, count, tracking_on=settings.tracking_on):
+    goes_at = max(edition.scheduled_for or now, now)
+    found = readers(session, count, tracking_on=settings.tracking_on, goes_at=goes_at, zone=settings.zone, freezing=True)
+    async for portion in found:
         for measured in (True, False):
             await _queue(session, variants, [reader for reader in portion if reader.measured is measured], measured=measured)
     if not count.readers:

@@ -3,12 +3,15 @@
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.members.models import Member
+from service.messages.once_a_day import MAILED_TODAY, mailed_before_edition
 from service.messages.rules import MessageKind, RecipientFacts, may_send
 from service.messages.suppressions import stops_for
 
@@ -35,22 +38,29 @@ class ReaderCount:
     left_out: Counter[str] = field(default_factory=Counter)
 
 
-async def readers(session: AsyncSession, count: ReaderCount, *, tracking_on: bool) -> AsyncIterator[list[Reader]]:
-    """The readers in portions, by member id; `count` is filled on the way. Erased people are not looked at."""
+async def readers(
+    session: AsyncSession, count: ReaderCount, *, tracking_on: bool, goes_at: datetime, zone: ZoneInfo, freezing: bool = False
+) -> AsyncIterator[list[Reader]]:
+    """The readers in portions, by member id; `count` is filled on the way. Erased people are not looked at; who got another automatic
+    mail on the day it goes is left out. `freezing` keeps other mail to these members waiting until the commit.
+    """
     columns = (Member.id, Member.email, Member.email_key, Member.first_name, Member.last_name, Member.status, Member.wants_newsletter,
-               Member.wants_nudges, Member.allows_measuring)  # fmt: skip
+               Member.wants_nudges, Member.sunset_at, Member.allows_measuring)  # fmt: skip
     last: UUID | None = None
     while True:
         query = select(*columns).where(col(Member.erased_at).is_(None)).order_by(col(Member.id)).limit(PORTION)  # type: ignore[call-overload]
+        if freezing:
+            query = query.with_for_update(read=True, key_share=True)  # only those who send to the same member wait: see `put_off`
         rows = (await session.exec(query if last is None else query.where(Member.id > last))).all()
         if not rows:
             return
         last = rows[-1].id
         stops = await stops_for(session, [row.email_key for row in rows])
+        mailed = await mailed_before_edition(session, [row.id for row in rows], at=goes_at, zone=zone)
         found = []
         for row in rows:
-            facts = RecipientFacts(row.status, row.wants_newsletter, row.wants_nudges, stops.get(row.email_key, ()))
-            reason = may_send(MessageKind.NEWSLETTER, facts)
+            facts = RecipientFacts.of(row, stops.get(row.email_key, ()))
+            reason = may_send(MessageKind.NEWSLETTER, facts) or (MAILED_TODAY if row.id in mailed else None)
             if reason is None:
                 name = f"{row.first_name} {row.last_name}".strip()
                 found.append(Reader(row.id, row.email, name, measured=tracking_on and row.allows_measuring))
@@ -62,9 +72,9 @@ async def readers(session: AsyncSession, count: ReaderCount, *, tracking_on: boo
         yield found
 
 
-async def count_readers(session: AsyncSession, *, tracking_on: bool) -> ReaderCount:
-    """How many would get an edition now, and who would be left out and why."""
+async def count_readers(session: AsyncSession, *, tracking_on: bool, goes_at: datetime, zone: ZoneInfo) -> ReaderCount:
+    """How many would get an edition that goes at this instant, and who would be left out and why."""
     count = ReaderCount()
-    async for _ in readers(session, count, tracking_on=tracking_on):
+    async for _ in readers(session, count, tracking_on=tracking_on, goes_at=goes_at, zone=zone):
         pass
     return count

@@ -93,7 +93,7 @@ async def run_nudges(
     candidates = await nudge_candidates(session, parts.settings, now=now, member_ids=member_ids)
     due_at = next_allowed(MessageKind.NUDGE, now, parts.settings.zone)
     due = [c for c in candidates if c.decision.why_not is None]
-    busy = await mailed_on_day(session, [c.member.id for c in due], day_of=due_at, zone=parts.settings.zone)
+    busy = await mailed_on_day(session, [c.member.id for c in due], at=due_at, zone=parts.settings.zone)
     events = await coming_events(session, now=now)
     results = []
     for candidate in candidates:

@@ -62,7 +62,7 @@ async def _decided(session: AsyncSession, members: Sequence[Member], settings: S
     ids = [m.id for m in members]
     received = await _received(session, ids)
     nudged = await _nudged(session, ids)
-    today = await mailed_on_day(session, ids, day_of=now, zone=settings.zone)
+    today = await mailed_on_day(session, ids, at=now, zone=settings.zone)
     stops = await stops_for(session, [m.email_key for m in members])
     topics = await _topics_clicked(session, ids)
     candidates = []

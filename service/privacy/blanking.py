@@ -86,7 +86,7 @@ def _blank_member(member: Member, *, now: datetime) -> None:
     member.organisation_id, member.organisation_by_hand = None, False
     member.wants_newsletter = member.wants_nudges = member.allows_measuring = member.may_be_named = False
     member.consent_at = member.last_active_at = member.sunset_at = member.audience_due_at = None
-    member.engagement_score = 0.0
+    member.engagement_score, member.engagement_state, member.engagement_since = 0.0, "new", None
     member.status, member.erased_at, member.updated_at = MemberStatus.ERASED, now, now
 
 

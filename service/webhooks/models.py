@@ -44,3 +44,16 @@ class WebhookEvent(SQLModel, table=True):
     next_try_at: datetime
     parked_at: datetime | None = Field(default=None, index=True)
     error: str = Field(default="", max_length=300)
+
+
+class MailboxCursor(SQLModel, table=True):
+    """How far a mailbox has been read: IMAP numbers mails upwards until it says that it counts anew (UIDVALIDITY)."""
+
+    __tablename__ = "mailbox_cursor"
+
+    folder: str = Field(primary_key=True, max_length=200)
+    validity: int = 0
+    last_uid: int = 0
+    read_at: datetime | None = None
+    failed_since: datetime | None = None
+    error: str = Field(default="", max_length=200)

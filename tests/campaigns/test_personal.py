@@ -164,6 +164,8 @@ async def test_a_second_mail_to_somebody_waits_until_the_first_has_gone(world: W
     assert await plan_personal(world.parts) == 1
     assert await plan_personal(world.parts) == 0
     await advance_due(world.parts)
+    assert await plan_personal(world.parts) == 0  # nobody gets two on a day
+    world.advance(hours=24)
     assert await plan_personal(world.parts) == 1
     await advance_due(world.parts)
     assert [mail["subject"] for mail in mailbox(world, ASHA)] == [f"Welcome, {ASHA}"] * 2

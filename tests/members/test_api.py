@@ -1,12 +1,14 @@
 import json
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlmodel import select
 
 from service.auth.models import AuditEntry
 from service.members.actions import find_member, set_status
+from service.members.models import Member
 from service.members.rules import MemberStatus
 from service.messages.rules import SuppressionPurpose, SuppressionReason
 from service.messages.suppressions import suppress
@@ -88,6 +90,10 @@ async def test_a_bad_filter_is_refused(api: Api, query: str) -> None:
 async def test_filters_find_the_right_members_page_by_page(api: Api, clock: FrozenClock) -> None:
     ann = await added(api, consent=AGREED, leadership_roles=["critical_friend"], first_name="Ann")
     bob = await added(api, "bob@nhs.net", organisation="100% Care", last_name="O_Neil")
+    async with api.parts.database.transaction() as session:  # as the daily reckoning would leave it
+        lapsed = await session.get_one(Member, UUID(ann["id"]))
+        lapsed.engagement_state = "lapsed"
+        session.add(lapsed)
     clock.advance(days=61)
     cat = await added(api, "cat@leedsth.nhs.uk", consent=AGREED)
     expected = {
@@ -105,6 +111,8 @@ async def test_filters_find_the_right_members_page_by_page(api: Api, clock: Froz
         "q=LEEDS": [cat, ann],
         "lapsed=true": [ann],
         "lapsed=false": [cat, bob],
+        "state=lapsed": [ann],
+        "state=active": [],
         "": [cat, bob, ann],
     }
     for query, members in expected.items():
