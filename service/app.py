@@ -32,6 +32,7 @@ from service.newsletter import api as newsletter_api
 from service.newsletter import content_api
 from service.nudges import api as nudges_api
 from service.openapi import ERROR_ANSWERS, PAGE_ANSWERS, WEBHOOK_ANSWERS, describe
+from service.outgoing import api as outgoing_api
 from service.pages import archive, join, leaving, preferences, review, story
 from service.pages.looks import STATIC
 from service.parts import Parts
@@ -68,6 +69,7 @@ API_ROUTERS: tuple[APIRouter, ...] = (
     engagement_api.router,
     measures_api.router,
     stored_api.router,
+    outgoing_api.router,
     backlog_router,
 )
 """Under /api/v1, each behind a key."""

@@ -140,6 +140,19 @@ class CheckedTransport(httpx.AsyncBaseTransport):
         await self._inner.aclose()
 
 
+def checked_client(
+    *,
+    seconds: float,
+    allow_hosts: frozenset[str] = frozenset(),
+    resolve: Resolve = system_resolve,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> httpx.AsyncClient:
+    """A client that connects to checked addresses only and follows no redirect; a request may raise FetchProblem."""
+    inner = transport or httpx.AsyncHTTPTransport(trust_env=False)
+    checked = CheckedTransport(inner, resolve=resolve, allow_hosts=allow_hosts)
+    return httpx.AsyncClient(transport=checked, timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS), trust_env=False)
+
+
 async def fetch(
     url: str,
     *,
@@ -158,11 +171,9 @@ async def fetch(
     headers = {"User-Agent": USER_AGENT, "Accept": accept, "Accept-Encoding": "gzip"}
     headers |= {"If-None-Match": etag} if etag else {}
     headers |= {"If-Modified-Since": last_modified} if last_modified else {}
-    inner = transport or httpx.AsyncHTTPTransport(trust_env=False)
-    checked = CheckedTransport(inner, resolve=resolve, allow_hosts=allow_hosts)
-    timeout = httpx.Timeout(total_seconds, connect=CONNECT_SECONDS)
+    made = checked_client(seconds=total_seconds, allow_hosts=allow_hosts, resolve=resolve, transport=transport)
     try:
-        async with asyncio.timeout(total_seconds), httpx.AsyncClient(transport=checked, timeout=timeout, trust_env=False) as client:
+        async with asyncio.timeout(total_seconds), made as client:
             return await _follow(client, url, headers, max_bytes)
     except (TimeoutError, httpx.TimeoutException) as error:
         raise TooSlow(f"The server took more than {total_seconds:.0f} seconds. It is tried again later.") from error

@@ -66,6 +66,7 @@ class Settings(BaseSettings):
     sandbox_port: int = Field(9100, ge=1, le=65535)
     public_url: str = ""
     trusted_proxies: str = ""
+    private_hosts: str = ""
     secret_key: SecretStr = SecretStr("")
     admin_key: SecretStr = SecretStr("")
     clock_file: Path | None = None
@@ -181,6 +182,11 @@ class Settings(BaseSettings):
     def zone(self) -> ZoneInfo:
         """The community's time zone."""
         return ZoneInfo(self.timezone)
+
+    @property
+    def reachable_hosts(self) -> frozenset[str]:
+        """Hosts in the installation's own network that we may connect to (feeds, calls to other systems)."""
+        return frozenset(host.strip().lower() for host in self.private_hosts.split(",") if host.strip())
 
     @property
     def uses_sandbox(self) -> bool:

@@ -16,6 +16,7 @@ from service.measures import models as measures
 from service.members import models as members
 from service.messages import models as messages
 from service.newsletter import models as newsletter
+from service.outgoing import models as outgoing
 from service.resources import models as resources
 from service.stories import models as stories
 from service.topmembers import models as topmembers
@@ -37,6 +38,7 @@ __all__ = [
     "messages",
     "metadata",
     "newsletter",
+    "outgoing",
     "resources",
     "stories",
     "topmembers",

@@ -12,6 +12,7 @@ from service.auth.models import StoredAnswer
 from service.measures.closing import close_due_quarters
 from service.measures.quarter import Frame
 from service.messages.halts import halts, resume
+from service.outgoing.models import OutgoingCall
 from service.parts import Parts
 from service.privacy import finish_erasures, forget_strangers
 from service.providers.base import Product, ProviderError
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 
 RAW_EVENTS_KEPT = timedelta(days=90)
 ANSWERS_KEPT = timedelta(hours=24)
+CALLS_KEPT = timedelta(days=30)
 TRY_HALTED_AFTER = timedelta(minutes=10)
 
 
@@ -44,7 +46,8 @@ async def _remove_old(session: AsyncSession, *, now: datetime) -> int:
     settled_at = func.coalesce(col(WebhookEvent.handled_at), col(WebhookEvent.parked_at))
     old_events = delete(WebhookEvent).where(settled_at < now - RAW_EVENTS_KEPT)
     old_answers = delete(StoredAnswer).where(col(StoredAnswer.created_at) < now - ANSWERS_KEPT)
-    return sum([int((await connection.execute(statement)).rowcount) for statement in (old_events, old_answers)])
+    old_calls = delete(OutgoingCall).where(col(OutgoingCall.created_at) < now - CALLS_KEPT)
+    return sum([int((await connection.execute(statement)).rowcount) for statement in (old_events, old_answers, old_calls)])
 
 
 async def _try_halted(parts: Parts, *, now: datetime) -> None:

@@ -20,6 +20,8 @@ from service.messages.doubt import doubt_lapsed, look_up_doubtful
 from service.messages.sending import deliver_due as send_due
 from service.newsletter.due import run_due
 from service.newsletter.feeds import collect_due_feeds
+from service.outgoing.calling import call_due
+from service.outgoing.noticing import notice
 from service.parts import Parts
 from service.stories.asking import collect_told
 from service.webhooks.apply import apply_waiting
@@ -94,7 +96,9 @@ async def advance_editions(ctx: Context) -> int:
 async def collect_feeds(ctx: Context) -> int:
     """Read the feeds that are due."""
     parts = _parts(ctx)
-    return len(await collect_due_feeds(parts.database, clock=parts.clock, should_stop=_stop(ctx)))
+    return len(
+        await collect_due_feeds(parts.database, clock=parts.clock, should_stop=_stop(ctx), allow_hosts=parts.settings.reachable_hosts)
+    )
 
 
 async def poll_reports(ctx: Context) -> int:
@@ -108,6 +112,13 @@ async def keep_rhythm(ctx: Context) -> int:
     async with parts.database.transaction() as session:
         told = await collect_told(session, now=parts.clock.now())
     return told + await run_leadership(parts)
+
+
+async def tell_others(ctx: Context) -> int:
+    """Tell other systems what has happened."""
+    parts = _parts(ctx)
+    await notice(parts)
+    return await call_due(parts, should_stop=_stop(ctx), allow_hosts=parts.settings.reachable_hosts)
 
 
 async def import_members(ctx: Context, job_id: str) -> None:
@@ -127,5 +138,6 @@ JOBS = (
     collect_feeds,
     poll_reports,
     keep_rhythm,
+    tell_others,
     import_members,
 )

@@ -19,6 +19,7 @@ from workers.jobs import (
     prepare_welcomes,
     settle_doubtful,
     sync_audience,
+    tell_others,
 )
 
 log = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ WORK = (
     deliver_due,
     poll_reports,
     keep_rhythm,
+    tell_others,
 )
 
 

@@ -24,6 +24,13 @@ FOR_ADMINS = {
     ("post", "/api/v1/keys/{key_id}/rotate"),
     ("get", "/api/v1/audit"),
     ("post", "/api/v1/members/{member_id}/erase"),
+    ("get", "/api/v1/webhook-endpoints"),
+    ("post", "/api/v1/webhook-endpoints"),
+    ("patch", "/api/v1/webhook-endpoints/{endpoint_id}"),
+    ("delete", "/api/v1/webhook-endpoints/{endpoint_id}"),
+    ("post", "/api/v1/webhook-endpoints/{endpoint_id}/rotate-secret"),
+    ("post", "/api/v1/webhook-endpoints/{endpoint_id}/test"),
+    ("get", "/api/v1/webhook-endpoints/{endpoint_id}/calls"),
 }
 """By contract: keys, erasure, settings, audit."""
 NOT_FOR_VIEWERS = {("get", "/api/v1/members/{member_id}/data")}
