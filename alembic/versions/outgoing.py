@@ -7,7 +7,7 @@ from sqlalchemy.dialects import postgresql
 from alembic import op
 
 revision: str = "outgoing"
-down_revision: str | None = "facilitators_week"
+down_revision: str | None = "rhythm_engagement"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
