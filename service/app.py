@@ -33,11 +33,12 @@ from service.newsletter import content_api
 from service.nudges import api as nudges_api
 from service.openapi import ERROR_ANSWERS, PAGE_ANSWERS, WEBHOOK_ANSWERS, describe
 from service.outgoing import api as outgoing_api
-from service.pages import archive, join, leaving, preferences, review, story
+from service.pages import archive, events, join, leaving, preferences, report, review, story
 from service.pages.looks import STATIC
 from service.parts import Parts
 from service.privacy.api import router as privacy_router
 from service.problems import add_error_answers
+from service.reports import api as reports_api
 from service.resources import api as resources_api
 from service.stories import api as stories_api
 from service.topmembers import api as topmembers_api
@@ -67,13 +68,14 @@ API_ROUTERS: tuple[APIRouter, ...] = (
     leadership_api.router,
     invitations_api.router,
     engagement_api.router,
+    reports_api.router,  # before the measures: its paths with an ending would be taken for a quarter
     measures_api.router,
     stored_api.router,
     outgoing_api.router,
     backlog_router,
 )
 """Under /api/v1, each behind a key."""
-PAGE_ROUTERS: tuple[APIRouter, ...] = (leaving.router, preferences.router, review.router, story.router, archive.router)
+PAGE_ROUTERS: tuple[APIRouter, ...] = (leaving.router, preferences.router, review.router, story.router, archive.router, report.router)
 """No key: by contract, or since a signed link is the permission. Leaving is never limited."""
 
 
@@ -101,6 +103,7 @@ def create_app(open_parts: OpenParts) -> FastAPI:
     app.include_router(webhooks_api.router, dependencies=[Depends(limit_forged)], responses=WEBHOOK_ANSWERS)
     app.include_router(join.router, dependencies=[Depends(limit_joining)])
     app.include_router(console_router)
+    app.include_router(events.router, dependencies=[Depends(limit_joining)], responses=PAGE_ANSWERS)
     for router in PAGE_ROUTERS:
         app.include_router(router, responses=PAGE_ANSWERS)
     describe(app)

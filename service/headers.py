@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-TOKEN_PAGES = ("/confirm/", "/preferences/", "/unsubscribe/", "/welcome/", "/console/sign-in/")
+TOKEN_PAGES = ("/confirm/", "/preferences/", "/unsubscribe/", "/welcome/", "/console/sign-in/", "/report/")
 """Pages whose address is a secret: never kept, never listed, never told to another site."""
 _NEVER = "base-uri 'none'; frame-ancestors 'none'"
 PUBLIC = f"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; {_NEVER}"
@@ -26,13 +26,15 @@ DOCS = (
     "default-src 'none'; script-src 'self' 'unsafe-inline' https://cdn.jsdelivr.net; style-src 'unsafe-inline' https://cdn.jsdelivr.net; "
     f"img-src 'self' data: https://fastapi.tiangolo.com; connect-src 'self'; {_NEVER}"
 )
-_POLICIES = (("/api/", API), ("/console", CONSOLE), ("/docs", DOCS))
+REPORT = f"default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; {_NEVER}"
+"""The report stands alone with a style of its own."""
+_POLICIES = (("/api/", API), ("/report/", REPORT), ("/console", CONSOLE), ("/docs", DOCS))
 
 
 def headers_for(path: str) -> Mapping[str, str]:
     """The headers an answer at this path carries, unless the answer sets them itself."""
     policy = next((policy for prefix, policy in _POLICIES if path.startswith(prefix)), PUBLIC)
-    secret = path.startswith(TOKEN_PAGES)
+    secret = path.startswith(TOKEN_PAGES) or (path.startswith("/events/") and path.count("/") > 2)
     found = {
         "Content-Security-Policy": policy,
         "X-Content-Type-Options": "nosniff",

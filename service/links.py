@@ -57,6 +57,22 @@ class Links:
         """One step of a facilitator's week, done behind a button (`welcome:<id>`)."""
         return f"{self._base}/console/do/{self._tokens.sign_timed(Purpose.TASK, task, now=now)}"
 
+    def report(self, quarter: str) -> str:
+        """The report of a closed quarter, for readers without a key; never expires."""
+        return f"{self._base}/report/{self._tokens.sign(Purpose.REPORT, quarter)}"
+
+    def quarter_of_report(self, token: str) -> str:
+        """The quarter behind a report link. Raises InvalidInput."""
+        return self._tokens.read(Purpose.REPORT, token)
+
+    def event(self, event_id: UUID, member_id: UUID) -> str:
+        """Where a member says in a click or two whether they come."""
+        return f"{self._base}/events/{event_id}/{self._tokens.sign(Purpose.EVENT, member_id.hex, scope=event_id.hex)}"
+
+    def member_of_event(self, event_id: UUID, token: str) -> UUID:
+        """The member behind a personal link to an event. Raises InvalidInput."""
+        return _uuid(self._tokens.read(Purpose.EVENT, token, scope=event_id.hex))
+
     def reply_to(self, delivery_id: UUID) -> str:
         """Where the answer to a delivery goes: back to us with a token, or to the sender's own mailbox."""
         return self._tokens.reply_address(delivery_id, self._reply_domain) if self._reply_domain else self._from_email

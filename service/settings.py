@@ -105,6 +105,8 @@ class Settings(BaseSettings):
     morning_mail: Switch = Switch.ON
     morning_mail_time: time = time(7, 30)
     role_notes: Switch = Switch.ON
+    close_after_days: int = Field(14, ge=0, le=365)
+    report_to: str = ""
 
     @field_validator("timezone")
     @classmethod
@@ -142,6 +144,11 @@ class Settings(BaseSettings):
         if value and (not name or not at or "." not in domain or any(c in value for c in "\r\n <>,")):
             raise ValueError("is not an email address; use one such as community@example.org")
         return value
+
+    @field_validator("report_to")
+    @classmethod
+    def _mail_addresses(cls, value: str) -> str:
+        return ",".join(cls._mail_address(part.strip()) for part in value.split(",") if part.strip())
 
     @field_validator("community_name", "from_name", "postal_address")
     @classmethod
@@ -243,6 +250,11 @@ class Settings(BaseSettings):
     def sender_name(self) -> str:
         """The name members see as sender."""
         return self.from_name or self.community_name
+
+    @property
+    def report_readers(self) -> list[str]:
+        """Who gets the report when a quarter is closed, each once."""
+        return list(dict.fromkeys(part for part in self.report_to.split(",") if part))
 
     def signing_keys(self) -> list[str]:
         """The keys for signed links, the newest first: SECRET_KEY (several, separated by commas, while it is being changed), else one

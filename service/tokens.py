@@ -14,6 +14,8 @@ from service.errors import InvalidInput
 CONFIRM_MAX_AGE = timedelta(days=14)
 WELCOME_LINK_MAX_AGE = timedelta(days=30)
 REPLY_MARK_LENGTH = 10
+CODE_LENGTH = 6
+_CODE_LETTERS = "ACDEFGHJKLMNPQRTUVWXY34679"  # nothing that looks like another
 
 
 class Purpose(StrEnum):
@@ -28,6 +30,8 @@ class Purpose(StrEnum):
     INVITE = "invite"
     STORY = "story"
     TASK = "task"
+    REPORT = "report"
+    CHECK_IN = "check_in"
 
 
 class Tokens:
@@ -60,6 +64,17 @@ class Tokens:
         if now.timestamp() - int(made) > max_age.total_seconds():
             raise InvalidInput("This link is too old. Please ask for a new one.")
         return str(value)
+
+    def code(self, purpose: Purpose, value: str) -> str:
+        """A short code to be read out or typed, always the same for a value: six capital letters and digits that can't be confused."""
+        digest = hmac.new(self._keys[-1].encode(), f"code:{purpose}:{value}".encode(), hashlib.sha256).digest()
+        return "".join(_CODE_LETTERS[byte % len(_CODE_LETTERS)] for byte in digest[:CODE_LENGTH])
+
+    def is_code(self, purpose: Purpose, value: str, given: str) -> bool:
+        """Is it the code of this value? Letter case, spaces and dashes don't count; codes of an older key count too."""
+        plain = "".join(c for c in given.upper() if c.isalnum())
+        older = (Tokens(key).code(purpose, value) for key in self._keys)
+        return plain.isascii() and any(hmac.compare_digest(plain, code) for code in older)
 
     def _reply_mark(self, key: str, delivery_hex: str) -> str:
         digest = hmac.new(key.encode(), f"reply:{delivery_hex}".encode(), hashlib.sha256).digest()

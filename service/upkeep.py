@@ -9,13 +9,12 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.auth.models import StoredAnswer
-from service.measures.closing import close_due_quarters
-from service.measures.quarter import Frame
 from service.messages.halts import halts, resume
 from service.outgoing.models import OutgoingCall
 from service.parts import Parts
 from service.privacy import finish_erasures, forget_strangers
 from service.providers.base import Product, ProviderError
+from service.reports.closing import close_due
 from service.webhooks.models import WebhookEvent
 from service.welcome.joining import forget_unconfirmed
 
@@ -36,9 +35,7 @@ async def daily_upkeep(parts: Parts) -> int:
     gone += await forget_strangers(parts)
     gone += await finish_erasures(parts)
     await _try_halted(parts, now=now)
-    async with parts.database.transaction() as session:
-        closed = await close_due_quarters(session, Frame(parts.settings.zone, parts.settings.base_url), now=now)
-    return gone + len(closed)
+    return gone + await close_due(parts)
 
 
 async def _remove_old(session: AsyncSession, *, now: datetime) -> int:

@@ -14,6 +14,7 @@ from service.campaigns.results import poll_due
 from service.campaigns.steps import advance_due
 from service.engagement.judging import rejudge_old
 from service.engagement.standings import score_members
+from service.events.mails import follow_up, remind
 from service.leadership.notes import run_leadership
 from service.members.import_job import run_import
 from service.messages.doubt import doubt_lapsed, look_up_doubtful
@@ -101,6 +102,11 @@ async def collect_feeds(ctx: Context) -> int:
     )
 
 
+async def write_about_events(ctx: Context) -> int:
+    """Remind of events, and thank or miss people the day after."""
+    return await remind(_parts(ctx)) + await follow_up(_parts(ctx))
+
+
 async def poll_reports(ctx: Context) -> int:
     """Read the reports of sent campaigns."""
     return await poll_due(_parts(ctx), should_stop=_stop(ctx))
@@ -136,6 +142,7 @@ JOBS = (
     sync_members,
     advance_editions,
     collect_feeds,
+    write_about_events,
     poll_reports,
     keep_rhythm,
     tell_others,

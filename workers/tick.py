@@ -20,6 +20,7 @@ from workers.jobs import (
     settle_doubtful,
     sync_audience,
     tell_others,
+    write_about_events,
 )
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ WORK = (
     sync_audience,
     advance_editions,
     collect_feeds,
+    write_about_events,
     settle_doubtful,
     deliver_due,
     poll_reports,

@@ -73,8 +73,10 @@ async def count_call(request: Request, parts: Parts, key: ApiKey) -> None:
 
 
 async def limit_joining(request: Request, parts: PartsDep) -> None:
-    """For the join page: so many from one address, so many in all. Raises LimitReached, and Unavailable where it can't be counted."""
-    if request.method != "POST" or request.url.path != "/join":
+    """For the forms of the public pages: so many from one address, so many in all. Raises LimitReached, and Unavailable where it can't
+    be counted.
+    """
+    if request.method != "POST" or not request.url.path.startswith(("/join", "/events/")):
         return
     limits = parts.limits
     for who, rate in ((_network(request), limits.joins_per_address), (EVERYBODY, limits.joins_in_all)):

@@ -9,10 +9,11 @@ from service.cli.context import out
 from service.clock import clock_from
 from service.db import Database
 from service.measures.closing import measures_of
-from service.measures.page import page
 from service.measures.quarter import Frame, read_span, running_quarter
 from service.measures.shapes import Figures
 from service.measures.table import as_csv, rows, shown
+from service.reports.closing import report_for
+from service.reports.page import page_of
 from service.settings import Settings
 
 
@@ -26,6 +27,7 @@ async def print_measures(settings: Settings, quarter: str | None, how: str) -> N
         async with database.reading() as session:
             span = read_span(quarter, frame, now=now) if quarter else running_quarter(frame, now=now)
             figures = await measures_of(session, span, frame, now=now)
+            report = await report_for(session, span, settings, now=now) if how == "html" else None
     finally:
         await database.close()
     match how:
@@ -33,8 +35,8 @@ async def print_measures(settings: Settings, quarter: str | None, how: str) -> N
             sys.stdout.write(figures.model_dump_json(by_alias=True, indent=2) + "\n")
         case "csv":
             sys.stdout.write(as_csv(figures))
-        case "html":
-            sys.stdout.write(page(figures, community=settings.community_name))
+        case "html" if report is not None:
+            sys.stdout.write(page_of(report))
         case _:
             out.print(table_of(figures))
 

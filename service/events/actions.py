@@ -3,34 +3,52 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from service.db import new_id
 from service.errors import Conflict, InvalidInput, NotFound
 from service.events.models import Attendance, Event, EventCreate, EventPatch, EventStatus
+from service.events.series import moved, starts_of, wall_difference
 from service.events.signals import record_attendance_signal, withdraw_attendance_signals
 
 USUAL_LENGTH = timedelta(hours=1)
 
 
-async def create_event(session: AsyncSession, given: EventCreate, *, now: datetime) -> Event:
-    """A new event. Raises InvalidInput when it ends before it starts."""
-    ends_at = given.ends_at or given.starts_at + USUAL_LENGTH
-    event = Event(
-        title=given.title,
-        starts_at=given.starts_at,
-        ends_at=ends_at,
-        venue=given.venue,
-        url=given.url,
-        description=given.description,
-        created_at=now,
-        updated_at=now,
-    )
-    _check_times(event)
-    session.add(event)
+async def create_event(session: AsyncSession, given: EventCreate, *, now: datetime, zone: ZoneInfo) -> Event:
+    """A new event, or the first of a new series. Raises InvalidInput when it ends before it starts."""
+    length = (given.ends_at or given.starts_at + USUAL_LENGTH) - given.starts_at
+    if length < timedelta():
+        raise InvalidInput.field("ends_at", "is before starts_at; an event ends after it starts")
+    repeat = given.repeat
+    starts = starts_of(given.starts_at, repeat.every, repeat.times, zone) if repeat else [given.starts_at]
+    shared = given.model_dump(exclude={"starts_at", "ends_at", "repeat"})
+    shared |= {"series_id": new_id() if repeat else None, "created_at": now, "updated_at": now}
+    made = [Event(**shared, starts_at=start, ends_at=start + length) for start in starts]
+    session.add_all(made)
     await session.flush()
-    return event
+    return made[0]
+
+
+async def change_series(session: AsyncSession, event_id: UUID, given: EventPatch, *, now: datetime, zone: ZoneInfo) -> Event:
+    """Change an event and all later ones of its series; each moves as far on the clock as this one does. Raises as `change_event`."""
+    event = await find_event(session, event_id)
+    later: Sequence[Event] = ()
+    if event.series_id is not None:
+        query = select(Event).where(Event.series_id == event.series_id, Event.starts_at > event.starts_at)
+        later = (await session.exec(query.order_by(col(Event.starts_at)))).all()
+    start_by = wall_difference(event.starts_at, given.starts_at, zone) if given.starts_at else None
+    end_by = wall_difference(event.ends_at, given.ends_at, zone) if given.ends_at else None
+    for one in later:
+        times = {}
+        if start_by is not None:
+            times["starts_at"] = moved(one.starts_at, 0, zone, start_by)
+        if end_by is not None:
+            times["ends_at"] = moved(one.ends_at, 0, zone, end_by)
+        await change_event(session, one.id, given.model_copy(update=times), now=now)
+    return await change_event(session, event_id, given, now=now)
 
 
 async def change_event(session: AsyncSession, event_id: UUID, given: EventPatch, *, now: datetime) -> Event:
@@ -87,6 +105,12 @@ async def find_event(session: AsyncSession, event_id: UUID) -> Event:
 async def attendee_count(session: AsyncSession, event_id: UUID) -> int:
     """How many people were at the event; people who only registered don't count."""
     query = select(func.count()).select_from(Attendance).where(Attendance.event_id == event_id, col(Attendance.attended_at).is_not(None))
+    return (await session.exec(query)).one()
+
+
+async def registered_count(session: AsyncSession, event_id: UUID) -> int:
+    """How many people said they would come."""
+    query = select(func.count()).select_from(Attendance).where(Attendance.event_id == event_id, col(Attendance.registered_at).is_not(None))
     return (await session.exec(query)).one()
 
 

@@ -1,7 +1,7 @@
 """Routes for events, attendance and calendars."""
 
+from enum import StrEnum
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -12,11 +12,19 @@ from sqlmodel import col, select
 from service.auth.access import CallerDep
 from service.auth.audit import record
 from service.clock import Instant
-from service.deps import NowDep, Page, PageDep, SessionDep, SettingsDep, page_of
+from service.deps import NowDep, Page, PageDep, PartsDep, SessionDep, SettingsDep, page_of
 from service.errors import InvalidInput
-from service.events.actions import attendee_count, calendar_events, change_event, create_event, find_event
+from service.events.actions import (
+    attendee_count,
+    calendar_events,
+    change_event,
+    change_series,
+    create_event,
+    find_event,
+    registered_count,
+)
 from service.events.attendance import replace_attendance
-from service.events.calendar import MEDIA_TYPE, calendar
+from service.events.calendar import MEDIA_TYPE, calendar, host_of
 from service.events.exports import AttendeeFile, read_attendees
 from service.events.models import (
     Attendance,
@@ -31,6 +39,7 @@ from service.events.models import (
     EventStatus,
 )
 from service.settings import Settings
+from service.tokens import Purpose
 
 router = APIRouter(tags=["events"])
 
@@ -66,12 +75,18 @@ async def _given_list(request: Request) -> AttendeeFile:
     return AttendeeFile([line.attendee() for line in given.attendees], 0)
 
 
+class ChangeScope(StrEnum):
+    """What a change is made to."""
+
+    ONE = "one"
+    FOLLOWING = "following"
+
+
 GivenList = Annotated[AttendeeFile, Depends(_given_list)]
 
 
 def _calendar(events: list[Event], settings: Settings, filename: str) -> Response:
-    host = settings.reply_domain or urlsplit(settings.base_url).hostname or "kindling"
-    content = calendar(events, name=settings.community_name, host=host)
+    content = calendar(events, name=settings.community_name, host=host_of(settings))
     return Response(content, media_type=MEDIA_TYPE, headers={"Content-Disposition": f'attachment; filename="{filename}"'})
 
 
@@ -86,6 +101,7 @@ async def list_events(
     session: SessionDep,
     page: PageDep,
     status: EventStatus | None = None,
+    series_id: UUID | None = None,
     starts_from: Annotated[Instant | None, Query(alias="from", description="starts at this instant or later")] = None,
     starts_before: Annotated[Instant | None, Query(alias="to", description="starts before this instant")] = None,
 ) -> Page[EventPublic]:
@@ -93,6 +109,8 @@ async def list_events(
     query = select(Event)
     if status is not None:
         query = query.where(Event.status == status)
+    if series_id is not None:
+        query = query.where(Event.series_id == series_id)
     if starts_from is not None:
         query = query.where(Event.starts_at >= starts_from)
     if starts_before is not None:
@@ -101,9 +119,9 @@ async def list_events(
 
 
 @router.post("/events", status_code=201)
-async def add_event(body: EventCreate, session: SessionDep, now: NowDep, caller: CallerDep) -> EventPublic:
-    """Make an event."""
-    event = await create_event(session, body, now=now)
+async def add_event(body: EventCreate, session: SessionDep, now: NowDep, caller: CallerDep, settings: SettingsDep) -> EventPublic:
+    """Make an event; with `repeat` a series of them at the same time of day. The answer is the first; `?series_id=` lists all."""
+    event = await create_event(session, body, now=now, zone=settings.zone)
     record(session, actor=caller.name, action="create_event", subject_type="event", subject_id=event.id, now=now)
     return EventPublic.model_validate(event, from_attributes=True)
 
@@ -115,16 +133,34 @@ async def event_file(event_id: UUID, session: SessionDep, settings: SettingsDep)
 
 
 @router.get("/events/{event_id}")
-async def show_event(event_id: UUID, session: SessionDep) -> EventDetail:
-    """One event, with how many people attended."""
+async def show_event(event_id: UUID, session: SessionDep, parts: PartsDep) -> EventDetail:
+    """One event, with how many people registered and attended, its page for registering, and how people check in."""
     event = await find_event(session, event_id)
-    return EventDetail(**event.model_dump(), attendee_count=await attendee_count(session, event_id))
+    return EventDetail(
+        **event.model_dump(),
+        attendee_count=await attendee_count(session, event_id),
+        registered_count=await registered_count(session, event_id),
+        page_url=parts.links.page(f"/events/{event_id}"),
+        check_in_url=parts.links.page(f"/events/{event_id}/check-in"),
+        check_in_code=parts.tokens.code(Purpose.CHECK_IN, event_id.hex),
+    )
 
 
 @router.patch("/events/{event_id}")
-async def patch_event(event_id: UUID, body: EventPatch, session: SessionDep, now: NowDep, caller: CallerDep) -> EventPublic:
-    """Change an event; `{"status": "cancelled"}` calls it off."""
-    event = await change_event(session, event_id, body, now=now)
+async def patch_event(
+    event_id: UUID,
+    body: EventPatch,
+    session: SessionDep,
+    now: NowDep,
+    caller: CallerDep,
+    settings: SettingsDep,
+    scope: ChangeScope = ChangeScope.ONE,
+) -> EventPublic:
+    """Change an event; `{"status": "cancelled"}` calls it off. `scope=following` does the same to the later events of its series."""
+    if scope is ChangeScope.FOLLOWING:
+        event = await change_series(session, event_id, body, now=now, zone=settings.zone)
+    else:
+        event = await change_event(session, event_id, body, now=now)
     fields = sorted(body.model_fields_set)
     record(session, actor=caller.name, action="change_event", subject_type="event", subject_id=event_id, now=now, fields=fields)
     return EventPublic.model_validate(event, from_attributes=True)

@@ -35,9 +35,9 @@ async def replace_attendance(
         raise Conflict("This event was cancelled, so nobody attended it. Set its status back to planned first.")
     if event.starts_at > now:
         raise Conflict("This event has not begun yet; attendance is kept from its start on.")
-    people = await _with_members(session, attendees)
+    people = await with_members(session, attendees)
     rows = (await session.exec(select(Attendance).where(Attendance.event_id == event.id))).all()
-    kept = _matched(people, rows)
+    kept = matched(people, rows)
     await _take_off(session, [row for row in rows if row not in kept.values()])
     listed = [_listed(event, person, kept.get(place), source) for place, person in enumerate(people)]
     session.add_all(listed)
@@ -48,7 +48,7 @@ async def replace_attendance(
     return AttendanceKept(attendees=len(listed), members=len(members), unknown=len(listed) - len(members), rows_left_out=rows_left_out)
 
 
-async def _with_members(session: AsyncSession, attendees: Sequence[Attendee]) -> list[Attendee]:
+async def with_members(session: AsyncSession, attendees: Sequence[Attendee]) -> list[Attendee]:
     """The people on the list, each once, with their membership where they have one."""
     by_address: dict[str, UUID] = {}
     for part in _parts(sorted({email_key(a.email) for a in attendees if a.email})):
@@ -63,7 +63,7 @@ async def _with_members(session: AsyncSession, attendees: Sequence[Attendee]) ->
     return one_each(replace(a, member_id=a.member_id or by_address.get(email_key(a.email))) for a in attendees)
 
 
-def _keys(person: Attendee) -> Iterator[str]:
+def person_keys(person: Attendee) -> Iterator[str]:
     """The keys this person may stand under, the one for a new row first."""
     if person.member_id is not None:
         yield member_key(person.member_id)
@@ -73,7 +73,7 @@ def _keys(person: Attendee) -> Iterator[str]:
         yield name_key(person.name)
 
 
-def _matched(people: Sequence[Attendee], rows: Sequence[Attendance]) -> dict[int, Attendance]:
+def matched(people: Sequence[Attendee], rows: Sequence[Attendance]) -> dict[int, Attendance]:
     """The row that each person (by place in the list) has already. It keeps its key, also when they became a member since."""
     by_key = {row.person_key: row for row in rows}
     by_member = {row.member_id: row for row in rows if row.member_id is not None}
@@ -81,7 +81,7 @@ def _matched(people: Sequence[Attendee], rows: Sequence[Attendance]) -> dict[int
     taken: set[UUID] = set()
     for place, person in enumerate(people):
         candidates = [by_member.get(person.member_id)] if person.member_id is not None else []
-        candidates += [by_key.get(key) for key in _keys(person)]
+        candidates += [by_key.get(key) for key in person_keys(person)]
         row = next((c for c in candidates if c is not None and c.id not in taken), None)
         if row is not None:
             found[place] = row
@@ -90,7 +90,7 @@ def _matched(people: Sequence[Attendee], rows: Sequence[Attendance]) -> dict[int
 
 
 def _listed(event: Event, person: Attendee, row: Attendance | None, source: str) -> Attendance:
-    row = row or Attendance(event_id=event.id, person_key=next(_keys(person)), source=source)
+    row = row or Attendance(event_id=event.id, person_key=next(person_keys(person)), source=source)
     row.member_id = person.member_id
     row.email = person.email or row.email
     row.name = person.name or row.name

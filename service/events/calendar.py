@@ -1,28 +1,37 @@
 """Events as iCalendar (RFC 5545): one file per event and the feed of what is coming. Pure."""
 
 from collections.abc import Iterable
+from urllib.parse import urlsplit
 
 import icalendar
 
 from service.events.models import Event, EventStatus
+from service.settings import Settings
 
 MEDIA_TYPE = "text/calendar; charset=utf-8"
 
 
-def calendar(events: Iterable[Event], *, name: str, host: str) -> bytes:
-    """An iCalendar file of these events, times in UTC. `host` makes the ids unique in the world; `name` is the calendar's."""
+def host_of(settings: Settings) -> str:
+    """What makes the ids of this community's events unique in the world."""
+    return settings.reply_domain or urlsplit(settings.base_url).hostname or "kindling"
+
+
+def calendar(events: Iterable[Event], *, name: str, host: str, pages: str | None = None) -> bytes:
+    """An iCalendar file of these events, times in UTC. `host` makes the ids unique in the world; `name` is the calendar's. With `pages`
+    (our address) entries lead to the event's page, without to the event's own address.
+    """
     book = icalendar.Calendar()
     book.add("prodid", "-//Kindling//events//EN")
     book.add("version", "2.0")
     book.add("method", "PUBLISH")
     book.add("x-wr-calname", name)
     for event in events:
-        book.add_component(_entry(event, host))
+        book.add_component(_entry(event, host, f"{pages}/events/{event.id}" if pages else event.url))
     written: bytes = book.to_ical()
     return written
 
 
-def _entry(event: Event, host: str) -> icalendar.Event:
+def _entry(event: Event, host: str, url: str) -> icalendar.Event:
     entry = icalendar.Event()
     entry.add("uid", f"{event.id}@{host}")
     entry.add("dtstamp", event.updated_at)
@@ -32,7 +41,7 @@ def _entry(event: Event, host: str) -> icalendar.Event:
     entry.add("dtstart", event.starts_at)
     entry.add("dtend", event.ends_at)
     entry.add("summary", event.title)
-    for name, value in (("location", event.venue), ("url", event.url), ("description", event.description)):
+    for name, value in (("location", event.venue), ("url", url), ("description", event.description)):
         if value:
             entry.add(name, value)
     entry.add("status", "CANCELLED" if event.status == EventStatus.CANCELLED else "CONFIRMED")

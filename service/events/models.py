@@ -12,6 +12,7 @@ from sqlmodel import Field, SQLModel
 from service.clock import Instant
 from service.db import new_id
 from service.events.rules import MAX_ATTENDEES, Attendee, folded_name, looks_like_address
+from service.events.series import MOST_IN_SERIES, Every
 
 
 class EventStatus(StrEnum):
@@ -33,6 +34,8 @@ class Event(SQLModel, table=True):
     venue: str = Field(default="", max_length=300)
     url: str = Field(default="", max_length=2000)
     description: str = Field(default="", max_length=5000)
+    question: str = Field(default="", max_length=300, description="asked of those who came, the day after")
+    series_id: UUID | None = Field(default=None, index=True, description="the same for all events that were made as one series")
     status: str = Field(default=EventStatus.PLANNED, max_length=20)
     created_at: datetime
     updated_at: datetime
@@ -75,8 +78,15 @@ class _EventShape(SQLModel):
         return value or ""
 
 
+class Repeat(SQLModel):
+    """The event is held again at the same time of day: each week, each second week, or each month on the same weekday of the month."""
+
+    every: Every
+    times: int = Field(ge=2, le=MOST_IN_SERIES, description="how many events the series has, the first one included")
+
+
 class EventCreate(_EventShape):
-    """What is needed to make an event. Without `ends_at` it lasts an hour."""
+    """What is needed to make an event. Without `ends_at` it lasts an hour; with `repeat` it is the first of a series."""
 
     title: str = Field(max_length=200)
     starts_at: Instant
@@ -84,6 +94,8 @@ class EventCreate(_EventShape):
     venue: str = Field(default="", max_length=300)
     url: str = Field(default="", max_length=2000)
     description: str = Field(default="", max_length=5000)
+    question: str = Field(default="", max_length=300)
+    repeat: Repeat | None = None
 
 
 class EventPatch(_EventShape):
@@ -95,6 +107,7 @@ class EventPatch(_EventShape):
     venue: str | None = Field(default=None, max_length=300)
     url: str | None = Field(default=None, max_length=2000)
     description: str | None = Field(default=None, max_length=5000)
+    question: str | None = Field(default=None, max_length=300)
     status: EventStatus | None = None
 
 
@@ -108,15 +121,23 @@ class EventPublic(SQLModel):
     venue: str
     url: str
     description: str
+    question: str
+    series_id: UUID | None
     status: EventStatus
     created_at: datetime
     updated_at: datetime
 
 
 class EventDetail(EventPublic):
-    """One event with how many people attended."""
+    """One event with how many people attended and said they would, and what to hand to members: the page on which they say that
+    they come, and at the event the page and code for checking in.
+    """
 
     attendee_count: int
+    registered_count: int
+    page_url: str
+    check_in_url: str
+    check_in_code: str
 
 
 class AttendeeGiven(SQLModel):

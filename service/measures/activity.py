@@ -54,11 +54,14 @@ class Slot:
 
 async def activity(session: AsyncSession, zone: ZoneInfo, *, now: datetime, days: int = USUAL_DAYS) -> Activity:
     """Opens, clicks, replies and forms by people in the last `days`, by the wall clock of `zone`."""
-    since = now - timedelta(days=days)
-    slots = await _slots(session, since, now)
-    matrix = matrix_of(slots, zone)
+    return await activity_between(session, zone, now - timedelta(days=days), now)
+
+
+async def activity_between(session: AsyncSession, zone: ZoneInfo, since: datetime, until: datetime) -> Activity:
+    """The same from `since` on, up to and without `until`."""
+    matrix = matrix_of(await _slots(session, since, until), zone)
     total = sum(map(sum, matrix))
-    return Activity(timezone=zone.key, since=since, until=now, matrix=matrix, total=total, best=best_slot(matrix))
+    return Activity(timezone=zone.key, since=since, until=until, matrix=matrix, total=total, best=best_slot(matrix))
 
 
 def matrix_of(slots: Iterable[Slot], zone: ZoneInfo) -> list[list[int]]:

@@ -6,15 +6,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from service.auth.access import CallerDep
-from service.auth.audit import record
 from service.deps import BAD_CURSOR, NowDep, Page, PageDep, SessionDep, SettingsDep
-from service.errors import InvalidInput
 from service.measures.activity import USUAL_DAYS, Activity, activity
 from service.measures.breakdown import Grouping, breakdown
-from service.measures.closing import close_quarter, measures_of, quarters_since_start
+from service.measures.closing import measures_of, quarters_since_start
 from service.measures.figures import Window
-from service.measures.page import page as html_page
 from service.measures.quarter import Frame, read_span
 from service.measures.quarters import Quarter
 from service.measures.shapes import Figures, Headline
@@ -29,7 +25,6 @@ def _frame(settings: SettingsDep) -> Frame:
 
 FrameDep = Annotated[Frame, Depends(_frame)]
 _CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {}}}}
-_HTML: dict[int | str, dict[str, Any]] = {200: {"content": {"text/html": {}}}}
 
 
 @router.get("/measures")
@@ -69,13 +64,6 @@ async def measures_as_csv(quarter: str, session: SessionDep, frame: FrameDep, no
     return Response(as_csv(figures), media_type="text/csv", headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
 
-@router.get("/measures/{quarter}.html", response_class=Response, responses=_HTML)
-async def measures_as_page(quarter: str, session: SessionDep, frame: FrameDep, now: NowDep, settings: SettingsDep) -> Response:
-    """A page to read and print."""
-    figures = await _figures(session, quarter, frame, now, None)
-    return Response(html_page(figures, community=settings.community_name), media_type="text/html")
-
-
 @router.get("/measures/{quarter}")
 async def show_measures(quarter: str, session: SessionDep, frame: FrameDep, now: NowDep, by: Grouping | None = None) -> Figures:
     """The measures of a quarter (`2026-Q3`), a month (`2026-07`) or a range of days (`2026-07-01..2026-08-15`).
@@ -83,18 +71,6 @@ async def show_measures(quarter: str, session: SessionDep, frame: FrameDep, now:
     A closed quarter is answered as it was closed; `restated` then tells what would differ today. `by` adds a breakdown.
     """
     return await _figures(session, quarter, frame, now, by)
-
-
-@router.post("/measures/{quarter}/close")
-async def close(quarter: str, session: SessionDep, frame: FrameDep, now: NowDep, caller: CallerDep) -> Figures:
-    """Freeze a quarter's figures; possible from 14 days after its end. Closing it again changes nothing."""
-    span = read_span(quarter, frame, now=now)
-    if not isinstance(span, Quarter):
-        raise InvalidInput.field("quarter", "only quarters are closed; write it like 2026-Q3")
-    snapshot = await close_quarter(session, span, frame, now=now, by=caller.name)
-    if snapshot.closed_at == now:
-        record(session, actor=caller.name, action="close_quarter", subject_type="quarter", subject_id=str(span), now=now)
-    return Figures.model_validate(snapshot.figures)
 
 
 @router.get("/activity")

@@ -93,7 +93,7 @@ async def _interests(session: AsyncSession) -> Groups:
 
 async def _mail(session: AsyncSession, window: Window, groups: Groups) -> dict[tuple[str | None, str], EmailCounts]:
     query = (
-        select(col(Delivery.member_id), *_sums())
+        select(col(Delivery.member_id), *mail_sums())
         .where(accepted_in(window), col(Delivery.member_id).is_not(None))
         .group_by(col(Delivery.member_id))
     )
@@ -105,8 +105,8 @@ async def _mail(session: AsyncSession, window: Window, groups: Groups) -> dict[t
     return found
 
 
-def _sums() -> tuple[ColumnElement[int], ...]:
-    """What is counted of deliveries, in the order of `EmailCounts`, replies left out."""
+def mail_sums() -> tuple[ColumnElement[int], ...]:
+    """What is counted of deliveries, in the order of `EmailCounts`, replies left out; counted where each row is read anyway."""
     arrived = col(Delivery.bounced_at).is_(None)
 
     def times(*conditions: ColumnElement[bool]) -> ColumnElement[int]:

@@ -18,6 +18,11 @@ class QuarterSnapshot(SQLModel, table=True):
     as_of: datetime
     closed_at: datetime
     closed_by: str = Field(default="", max_length=100)
+    report: dict[str, Any] | None = Field(
+        default=None,
+        sa_type=JsonType,
+        description="the sponsor's report as it was that day; None where it was closed before reports were kept",
+    )
     made_with: dict[str, Any] = Field(
         default_factory=dict,
         sa_type=JsonType,

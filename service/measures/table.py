@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from service.measures.shapes import Figures, KindFigures
+from service.members.transfer_cells import guarded
 
 Value = int | float | str | None
 ATTENDEES, COMMUNICATION, KINDS, LINKS, RESTATED = "Attendees", "Communication", "By kind of mail", "Top links", "Restated since closing"
@@ -100,9 +101,5 @@ def as_csv(figures: Figures) -> str:
     out.writerow(("period", "group", "measure", "value", "note"))
     for row in rows(figures):
         value = "" if row.value is None else row.value
-        out.writerow((figures.quarter or figures.period, row.group, _harmless(row.measure), value, _harmless(row.note)))
+        out.writerow((figures.quarter or figures.period, row.group, guarded(row.measure), value, guarded(row.note)))
     return written.getvalue()
-
-
-def _harmless(text: str) -> str:
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

@@ -24,6 +24,7 @@ class MessageKind(StrEnum):
     STORY_REQUEST = "story_request"
     WEEKLY_BRIEFING = "weekly_briefing"
     REPLY_FORWARD = "reply_forward"
+    QUARTERLY_REPORT = "quarterly_report"
     SIGN_IN = "sign_in"
     ALERT = "alert"
 
@@ -31,8 +32,10 @@ class MessageKind(StrEnum):
 ASKED_FOR = frozenset({MessageKind.CONFIRM_JOIN, MessageKind.SIGN_IN})
 """Mail the person asked for a moment ago: an earlier unsubscribe does not stop it."""
 
-TO_FACILITATOR = frozenset({MessageKind.WEEKLY_BRIEFING, MessageKind.REPLY_FORWARD, MessageKind.ALERT, MessageKind.SIGN_IN})
-"""Mail to the people who run the community, not to members."""
+TO_FACILITATOR = frozenset(
+    {MessageKind.WEEKLY_BRIEFING, MessageKind.REPLY_FORWARD, MessageKind.ALERT, MessageKind.SIGN_IN, MessageKind.QUARTERLY_REPORT}
+)
+"""Mail to the people who run the community or pay for it, not to members."""
 
 
 IN_SUNSET = "asked_whether_to_stop"

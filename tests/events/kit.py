@@ -11,6 +11,7 @@ from service.app import create_app
 from service.auth.keys import create_key
 from service.auth.rules import Role
 from service.db import Database
+from service.links import Links
 from service.parts import Parts
 from service.settings import Settings
 from service.tokens import Tokens
@@ -19,12 +20,15 @@ from tests.fakes import FrozenClock, RecordingQueue
 
 def parts_of(database: Database, clock: FrozenClock) -> Parts:
     """The parts these routes use; the others are left out."""
+    settings = Settings(_env_file=None, public_url="https://cop.example.org", community_name="Falls & frailty")
+    tokens = Tokens("t" * 32)
     given: dict[str, Any] = {
-        "settings": Settings(_env_file=None, public_url="https://cop.example.org", community_name="Falls & frailty"),
+        "settings": settings,
         "database": database,
         "queue": RecordingQueue(),
         "clock": clock,
-        "tokens": Tokens("t" * 32),
+        "tokens": tokens,
+        "links": Links(tokens, settings),
     }
     return Parts(
         **{field.name: given.get(field.name) for field in fields(Parts) if field.name in given or field.default_factory is MISSING}

@@ -1,3 +1,4 @@
+import re
 from datetime import timedelta
 from uuid import uuid4
 
@@ -21,7 +22,11 @@ async def test_an_event_is_made_changed_listed_and_called_off(database: Database
         path = f"events/{made.json()['id']}"
         assert (made.json()["starts_at"], made.json()["ends_at"]) == ("2026-07-07T09:00:00Z", "2026-07-07T10:00:00Z")
         assert (await client.patch(path, json={"venue": "Online"})).json()["venue"] == "Online"
-        assert (await client.get(path)).json() == {**made.json(), "venue": "Online", "attendee_count": 0}
+        shown = (await client.get(path)).json()
+        assert re.fullmatch(r"[A-Z0-9]{6}", shown.pop("check_in_code"))
+        page = f"https://cop.example.org/{path}"
+        more = {"attendee_count": 0, "registered_count": 0, "page_url": page, "check_in_url": f"{page}/check-in"}
+        assert shown == {**made.json(), "venue": "Online", **more}
         assert [e["id"] for e in (await client.get("events?from=2026-07-07T09:00:00Z&to=2026-07-08T00:00:00Z")).json()["items"]] == [
             made.json()["id"]
         ]

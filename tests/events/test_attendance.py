@@ -1,5 +1,6 @@
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlmodel import col, select
@@ -18,7 +19,7 @@ BEFORE = NOW - timedelta(days=1)
 
 
 async def event(session: AsyncSession, starts_at: datetime = BEFORE, title: str = "Falls huddle") -> Event:
-    return await create_event(session, EventCreate(title=title, starts_at=starts_at), now=NOW)
+    return await create_event(session, EventCreate(title=title, starts_at=starts_at), now=NOW, zone=ZoneInfo("Europe/London"))
 
 
 async def member(session: AsyncSession, email: str, **more: object) -> Member:

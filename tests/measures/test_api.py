@@ -37,7 +37,7 @@ async def test_a_quarter_is_answered_in_each_form_and_none_hides_another(databas
         assert (rows["emails sent"]["value"], rows["% opened"]["value"], rows["change in people"]["value"]) == ("12", "60.0", "2")
         page = await client.get("measures/2026-Q2.html")
         assert page.headers["content-type"].startswith("text/html")
-        assert "<title>2026/27 Q1: measures of Falls &amp; frailty</title>" in page.text
+        assert "<title>2026/27 Q1: report of Falls &amp; frailty</title>" in page.text
 
 
 async def test_months_and_ranges_have_the_same_shape(database: Database, clock: FrozenClock) -> None:

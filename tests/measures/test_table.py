@@ -1,7 +1,6 @@
 from datetime import UTC, date, datetime
 
 from service.measures.counts import EmailCounts, EventCounts, LinkCounts, ListSize
-from service.measures.page import page
 from service.measures.shapes import EmailFigures, EventFigures, Figures, ListFigures, Restatement
 from service.measures.table import LINKS, RESTATED, as_csv, rows, shown
 
@@ -40,12 +39,3 @@ def test_a_cell_that_looks_like_a_formula_is_made_harmless() -> None:
 
 def test_values_are_shown_for_readers() -> None:
     assert [shown(v) for v in (None, 1234, 12.5, 100.0, 0, "x")] == ["–", "1,234", "12.5", "100.0", "0", "x"]
-
-
-def test_the_page_escapes_what_mails_held_and_loads_nothing() -> None:
-    html = page(FIGURES, community="<Falls>")
-    assert "&lt;Falls&gt;" in html
-    assert "<b>" not in html
-    assert "src=" not in html
-    assert "http" not in html.replace("http-equiv", "")
-    assert "+37 since the period before" in html

@@ -164,7 +164,7 @@ def test_an_unknown_kind_is_not_found(renderer: Renderer) -> None:
     ("kind", "emptied"),
     [
         ("confirm_join", {"first_name": "", "reason": ""}),
-        ("event_follow_up", {"attended": False, "feedback_url": "", "question": ""}),
+        ("event_follow_up", {"attended": False, "feedback_url": "", "question": "", "story_question": ""}),
         ("event_reminder", {"event": {"title": "Call", "starts_local": "Monday", "ends_local": "13:00", "venue": "", "url": ""}}),
         ("newsletter", {"lead": None, "items": [], "announcement": "", "events": [], "newcomers": [], "question": "", "measured": False}),
         ("newsletter", {"intro": "", "preview_text": "", "archive_url": ""}),

@@ -30,11 +30,13 @@ async def give_account(stage: Stage, api: httpx.AsyncClient, sandbox: httpx.Asyn
     stage.say(f"The sandbox accepted {truth['total']} mails in the quarter; the measures say {figures.email.sent}.")
     report = settings.var_dir / "report.html"
     await asyncio.to_thread(report.write_text, (await api.get(f"/measures/{QUARTER}.html")).raise_for_status().text)
+    pdf = (await api.get(f"/measures/{QUARTER}.pdf", timeout=60)).raise_for_status().content
+    await asyncio.to_thread(report.with_suffix(".pdf").write_bytes, pdf)
     await asyncio.to_thread((settings.var_dir / "measures.json").write_text, json.dumps(served, indent=1))
     ledger = await sandbox.get("/_control/log", timeout=300)
     await asyncio.to_thread((settings.var_dir / "sandbox-log.jsonl").write_bytes, ledger.raise_for_status().content)
     mails = await _keep_mails(sandbox, settings.var_dir / "mails")
-    stage.say(f"The report: {report.resolve()}")
+    stage.say(f"The report: {report.resolve()} (and .pdf)")
     stage.say(f"The mails:  {mails.resolve()}")
     stage.say(f"Look around with the API and every mailbox:  VAR_DIR={settings.var_dir} make up")
     stage.say(f"A key for its API:  VAR_DIR={settings.var_dir} .venv/bin/kindling keys create --role admin --name me")
