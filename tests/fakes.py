@@ -50,6 +50,7 @@ class FakeMailer:
     knows: dict[str, SendResult] = field(default_factory=dict)
     looked_up: list[str] = field(default_factory=list)
     trouble: ProviderError | None = None
+    denylist: dict[str, str] = field(default_factory=dict)
 
     async def send(self, mail: OutboundEmail) -> SendResult:
         step = self.script.pop(0) if self.script else None
@@ -73,11 +74,11 @@ class FakeMailer:
             raise self.trouble
 
     async def rejects(self) -> AsyncIterator[DenylistEntry]:
-        for entry in list[DenylistEntry]():
-            yield entry
+        for email, comment in self.denylist.items():
+            yield DenylistEntry(email, "custom", comment, None, None)
 
     async def deny(self, email: str, *, comment: str) -> None:
-        raise NotImplementedError
+        self.denylist[email] = comment
 
     async def allow(self, email: str) -> None:
-        raise NotImplementedError
+        self.denylist.pop(email, None)

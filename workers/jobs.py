@@ -6,6 +6,7 @@ No job fails by an ordinary error it could meet: features write what happened in
 from typing import Any
 from uuid import UUID
 
+from service.audience.denylist import sync_denylist
 from service.audience.pull import pull_changes
 from service.audience.push import push_due
 from service.audience.sync_job import run_sync
@@ -74,9 +75,10 @@ async def prepare_welcomes(ctx: Context) -> int:
 
 
 async def sync_audience(ctx: Context) -> int:
-    """Bring changed members to Mailchimp, and Mailchimp's changes to us."""
+    """Bring changed members and suppressions to Mailchimp, and Mailchimp's changes to us."""
     parts, stop = _parts(ctx), _stop(ctx)
-    return await push_due(parts, should_stop=stop) + await pull_changes(parts, on_confirmed=confirming(parts), should_stop=stop)
+    pushed, denied = await push_due(parts, should_stop=stop), await sync_denylist(parts, should_stop=stop)
+    return pushed + denied + await pull_changes(parts, on_confirmed=confirming(parts), should_stop=stop)
 
 
 async def sync_members(ctx: Context, job_id: str) -> None:

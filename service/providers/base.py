@@ -131,6 +131,10 @@ class DenylistEntry:
     expires_at: datetime | None
 
 
+OUR_ENTRY = "Put here by Kindling"
+"""The comment on entries that we put on the denylist: it comes back with them."""
+
+
 # --- audience ----------------------------------------------------------------------------------------------------
 
 

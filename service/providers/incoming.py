@@ -53,4 +53,5 @@ class ProviderEvent:
     raw_mail: str = ""
     recipient: str = ""  # INBOUND: the envelope's recipient, which carries our reply token
     removed: bool = False  # DENYLIST_CHANGED: taken off, not put on
+    detail: str = ""  # DENYLIST_CHANGED: the comment on the entry
     expires_at: datetime | None = None

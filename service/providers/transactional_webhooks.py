@@ -158,6 +158,7 @@ def _sync(item: Mapping[str, Any]) -> ProviderEvent:
         email=email,
         reason=reason,
         removed=action == "remove",
+        detail=scrub(str(entry.get("detail") or "")),
         expires_at=from_text(entry.get("expires_at")),
     )
 

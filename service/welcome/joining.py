@@ -9,6 +9,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from service.audience.denylist import readmit
 from service.engagement.activity import record_by_hand
 from service.engagement.rules import EngagementKind
 from service.errors import NotFound
@@ -65,6 +66,8 @@ async def ask_confirmations(parts: Parts) -> int:
     now = parts.clock.now()
     while await _sort_asks(parts, now=now):
         pass
+    if not await readmit(parts):
+        return 0
     asked = 0
     while batch := await _ask_some(parts, now=now):
         asked += batch
