@@ -9,6 +9,7 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.auth.models import StoredAnswer
+from service.console.sessions import forget_old_sessions
 from service.messages.halts import halts, resume
 from service.outgoing.models import OutgoingCall
 from service.parts import Parts
@@ -32,6 +33,7 @@ async def daily_upkeep(parts: Parts) -> int:
     async with parts.database.transaction() as session:
         gone = await _remove_old(session, now=now)
         gone += await forget_unconfirmed(session, now=now)
+        gone += await forget_old_sessions(session, now=now)
     gone += await forget_strangers(parts)
     gone += await finish_erasures(parts)
     await _try_halted(parts, now=now)

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Response
 from fastapi.responses import HTMLResponse
+from markupsafe import escape
 
 from service.console.access import ConsoleRoute, DeskDep, OwnForm
 from service.console.desk import Desk, wrongs
@@ -92,11 +93,15 @@ async def progress(edition_id: UUID, desk: DeskDep) -> Response:
 
 @router.post("/{edition_id}/texts")
 async def save_texts(edition_id: UUID, desk: DeskDep, form: OwnForm) -> Response:
-    """Subject, preview text, intro, question."""
+    """Subject, preview text, intro, question; kept while one writes, where there is script."""
     try:
         await desk.api.patch(f"/editions/{edition_id}", {name: form.one(name) for name in TEXTS})
     except ServiceError as error:
+        if desk.is_partial:
+            return HTMLResponse(escape(f"Not kept. {error.detail}"))
         return await board(desk, edition_id, form=form, error=error)
+    if desk.is_partial:
+        return HTMLResponse("Kept. The picture shows it.")
     return desk.to(f"{HERE}/{edition_id}", done="saved")
 
 

@@ -39,7 +39,11 @@ async def preview(
 @router.get("/{edition_id}/mail")
 async def mail(edition_id: UUID, desk: DeskDep, view: View = "desktop", member_id: UUID | None = None) -> Response:
     """The mail itself, for a frame."""
-    html = await desk.api.text(f"/editions/{edition_id}/preview", format="html", member_id=str(member_id) if member_id else "")
+    reader = str(member_id) if member_id else ""
+    if view == "text":
+        text = await desk.api.text(f"/editions/{edition_id}/preview", format="text", member_id=reader)
+        return framed(desk.html("_text_mail.html", text=text))
+    html = await desk.api.text(f"/editions/{edition_id}/preview", format="html", member_id=reader)
     return framed(html, dark=view == "dark")
 
 

@@ -5,14 +5,18 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import HTMLResponse
+from pydantic import BaseModel, ValidationError
 
 from service.console.access import ConsoleRoute, DeskDep, OwnForm
 from service.console.desk import Desk, wrongs
 from service.console.frames import framed
 from service.console.inside import Json
 from service.console.people_shown import people_named
-from service.errors import ServiceError
+from service.errors import InvalidInput, ServiceError
+from service.members.standing import get_member
 from service.pages.forms import Form
+from service.welcome.decisions import get_open_request, rendered_welcome
+from service.welcome.editing import Edits, edit_draft
 
 router = APIRouter(prefix="/requests", route_class=ConsoleRoute)
 HERE = "/console/requests"
@@ -83,6 +87,31 @@ async def mail(request_id: UUID, desk: DeskDep) -> Response:
     """The welcome as it will look, for a frame."""
     found = await desk.api.get(f"/join-requests/{request_id}/preview")
     return framed(found["html"])
+
+
+@router.post("/{request_id}/mail")
+async def changed_mail(request_id: UUID, desk: DeskDep, form: OwnForm) -> Response:
+    """The welcome as it would look with the changes on the page; nothing is kept."""
+    changes = _changes(form, await desk.api.get(f"/join-requests/{request_id}"))
+    try:
+        edits = Edits(**_Changes.model_validate(changes).model_dump())
+    except ValidationError as error:
+        raise InvalidInput("Something on the page can't be used; send the form to see what.") from error
+    async with desk.parts.database.reading() as session:
+        request = await get_open_request(session, request_id)
+        member = await get_member(session, request.member_id)
+        with session.no_autoflush:
+            await edit_draft(session, desk.parts, request, edits)
+            return framed(rendered_welcome(desk.parts, request, member).html)
+
+
+class _Changes(BaseModel):
+    """What the page may change, as the actions take it."""
+
+    resource_ids: list[UUID] | None = None
+    note: str | None = None
+    subject: str | None = None
+    body: str | None = None
 
 
 @router.post("/{request_id}/approve")

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import update
+from sqlalchemy import delete, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.auth.audit import record
 from service.auth.models import ApiKey
 from service.auth.rules import Role, Scope, granted
-from service.console.models import ConsolePerson, ConsoleSession
-from service.console.people import person_of_link
+from service.console.models import ConsolePerson, ConsoleSession, SignInLink
+from service.console.people import LINK_MAX_AGE, person_of_link
 from service.parts import Parts
 
 IDLE = timedelta(hours=12)
@@ -115,3 +115,11 @@ async def end(session: AsyncSession, who: SignedIn, *, now: datetime) -> None:
         row.ended_at = now
         session.add(row)
         record(session, actor=who.actor, action="sign_out", subject_type="session", subject_id=row.id, now=now)
+
+
+async def forget_old_sessions(session: AsyncSession, *, now: datetime) -> int:
+    """Sessions and links that can't open anything any more go; the audit trail keeps that they were. How many went."""
+    connection = await session.connection()
+    old = delete(ConsoleSession).where(col(ConsoleSession.started_at) < now - LONGEST)
+    used = delete(SignInLink).where(col(SignInLink.made_at) < now - LINK_MAX_AGE)
+    return sum([int((await connection.execute(statement)).rowcount) for statement in (old, used)])

@@ -3,7 +3,7 @@
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,7 @@ from tests.conftest import shared_renderer
 from tests.factories import a_member
 from tests.fakes import NOW, FakeMailer, FrozenClock, RecordingQueue
 
+Fill = Callable[[Parts], Awaitable[dict[str, str]]]
 TOPICS = ("deterioration", "falls", "handover", "human factors", "medication safety", "sepsis", "quality improvement")
 
 
@@ -113,7 +114,8 @@ async def _people(parts: Parts) -> dict[str, str]:
 
 
 @contextmanager
-def running_site(url: str, folder: Path) -> Iterator[Site]:
+def running_site(url: str, folder: Path, fill: Fill = _people) -> Iterator[Site]:
+    """`fill` puts people and things into the database and says where they are."""
     port = _free_port()
     opened: list[Parts] = []
     paths: dict[str, str] = {}
@@ -121,7 +123,7 @@ def running_site(url: str, folder: Path) -> Iterator[Site]:
     @asynccontextmanager
     async def open_parts() -> AsyncIterator[Parts]:
         parts = _parts(url, port, folder)
-        paths.update(await _people(parts))
+        paths.update(await fill(parts))
         opened.append(parts)
         yield parts
         await parts.database.close()

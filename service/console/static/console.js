@@ -7,7 +7,7 @@ const summary = document.querySelector(".error-summary");
 if (summary) summary.focus();
 
 document.addEventListener("submit", (event) => {
-  if (event.target.method !== "post" || event.defaultPrevented) return;
+  if (event.target.method !== "post" || event.defaultPrevented || event.submitter?.formTarget) return;
   if (event.target.dataset.sent) { event.preventDefault(); return; }
   event.target.dataset.sent = "yes";
   setTimeout(() => { delete event.target.dataset.sent; }, 4000);
@@ -39,4 +39,14 @@ document.addEventListener("drop", (event) => {
   ids.splice(ids.indexOf(over.dataset.item), 0, dragged.dataset.item);
   form.elements.order.value = ids.join(",");
   form.requestSubmit();
+});
+
+// What was kept while writing shows in the picture of the mail; a phone is narrow.
+document.addEventListener("htmx:afterRequest", (event) => {
+  const frame = document.getElementById(event.detail.elt.dataset?.reloads || "");
+  if (frame) frame.src = frame.src;
+});
+document.addEventListener("click", (event) => {
+  const link = event.target.closest('a[target="mail"]');
+  if (link) document.querySelector("#live")?.classList.toggle("phone", link.href.endsWith("view=phone"));
 });
