@@ -18,7 +18,7 @@ from service.parts import Parts
 from service.providers.build import build_providers, build_slots
 from service.providers.config import MailchimpConfig
 from service.queue import Queue, SilentQueue, open_queue
-from service.rendering import Community, Renderer
+from service.rendering import Brand, Community, Renderer
 from service.resources.embedding import MiniLM, find_model
 from service.resources.matching import Matcher
 from service.settings import Settings
@@ -61,6 +61,7 @@ def make_renderer(settings: Settings) -> Renderer:
         postal_address=settings.postal_address,
         base_url=settings.base_url,
         facilitator_name=settings.from_name,
+        brand=Brand.load(settings.brand_file) if settings.brand_file else None,
     )
     return Renderer(TEMPLATES, community)
 

@@ -28,6 +28,13 @@ class WelcomeMode(StrEnum):
     AUTO = "auto"
 
 
+class Unapproved(StrEnum):
+    """What becomes of a weekly edition that nobody has approved when its time comes?"""
+
+    HOLD = "hold"
+    SEND = "send"
+
+
 class Switch(StrEnum):
     """On or off."""
 
@@ -95,6 +102,9 @@ class Settings(BaseSettings):
     # policy
     newsletter_weekday: str = "wednesday"
     newsletter_time: time = time(10, 0)
+    newsletter_unapproved: Unapproved = Unapproved.HOLD
+    newsletter_indexed: Switch = Switch.ON
+    brand_file: Path | None = None
     lapsed_after_days: int = Field(60, ge=1, le=3650)
     nudge_cooldown_days: int = Field(30, ge=1, le=3650)
     nudge_max: int = Field(3, ge=0, le=100)

@@ -5,7 +5,7 @@ keeps the next draft there.
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from sqlmodel import col, select
@@ -14,21 +14,23 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from service.db import Database
 from service.errors import Conflict
 from service.newsletter.cancelling import cancel_edition
-from service.newsletter.editions import ensure_draft, facts_of, get_edition, postpone
+from service.newsletter.editions import ensure_draft, facts_of, get_edition, postpone, refusal
 from service.newsletter.freezing import freeze
 from service.newsletter.models import Edition
 from service.newsletter.progress import settle_open
-from service.newsletter.rules import WAITING, EditionStatus, Verdict, what_is_due
+from service.newsletter.rules import HELD_BACK, WAITING, EditionStatus, Verdict, what_is_due
 from service.newsletter.slots import FREEZE_BEFORE
 from service.rendering import Renderer
-from service.settings import Settings
+from service.settings import Settings, Unapproved
 
 log = logging.getLogger(__name__)
 
+WILL_GO = "It has not been approved; it goes at its time all the same, as NEWSLETTER_UNAPPROVED says. Cancel it to stop it."
 UNAPPROVED = "It has not been approved, so it does not go by itself. Approve it to let it go."
 TOO_LATE = "Its time passed while the service was down; it does not go by itself any more. Send it now, give it another time, or cancel it."
-NOT_APPROVED_IN_TIME = "It did not go: nobody approved it in time."
-NOBODY_DECIDED = "It did not go: its time had passed and nobody decided for a week."
+NOBODY = "nobody (NEWSLETTER_UNAPPROVED=send)"
+NOT_APPROVED_IN_TIME = f"{HELD_BACK} nobody approved it in time."
+NOBODY_DECIDED = f"{HELD_BACK} its time had passed and nobody decided for a week."
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +87,12 @@ async def _act(session: AsyncSession, edition_id: UUID, *, now: datetime, settin
     if verdict is Verdict.ACT:
         frozen = await freeze(session, edition, now=now, renderer=renderer, settings=settings)
         return Happened(edition_id, verdict, frozen.refused)
+    if verdict is Verdict.ASK and await _goes_unapproved(session, edition, now=now, settings=settings):
+        edition.status, edition.approved_at, edition.approved_by = EditionStatus.APPROVED, now, NOBODY
+        frozen = await freeze(session, edition, now=now, renderer=renderer, settings=settings)
+        return Happened(edition_id, Verdict.ACT, frozen.refused)
     if verdict is Verdict.ASK:
-        return _ask(session, edition)
+        return _ask(session, edition, goes=settings.newsletter_unapproved is Unapproved.SEND and edition.slot is not None)
     if verdict is Verdict.MISSED and edition.status == EditionStatus.DRAFT:
         await postpone(
             session, edition, reason=edition.last_error if _says_why(edition) else NOT_APPROVED_IN_TIME, now=now, settings=settings
@@ -99,8 +105,17 @@ async def _act(session: AsyncSession, edition_id: UUID, *, now: datetime, settin
     return None
 
 
-def _ask(session: AsyncSession, edition: Edition) -> Happened:
-    reason = UNAPPROVED if edition.status == EditionStatus.DRAFT else TOO_LATE
+async def _goes_unapproved(session: AsyncSession, edition: Edition, *, now: datetime, settings: Settings) -> bool:
+    """Does a weekly draft go without anybody's yes, as the setting says? Only a whole one, and only once it is its time: until the last
+    minute somebody may approve or cancel it.
+    """
+    wanted = settings.newsletter_unapproved is Unapproved.SEND and edition.slot is not None and edition.status == EditionStatus.DRAFT
+    in_time = edition.scheduled_for is not None and edition.scheduled_for <= now
+    return wanted and in_time and not _says_why(edition) and not await refusal(session, edition)
+
+
+def _ask(session: AsyncSession, edition: Edition, *, goes: bool) -> Happened:
+    reason = (WILL_GO if goes else UNAPPROVED) if edition.status == EditionStatus.DRAFT else TOO_LATE
     if not _says_why(edition):
         edition.last_error = reason
         session.add(edition)
@@ -109,24 +124,12 @@ def _ask(session: AsyncSession, edition: Edition) -> Happened:
 
 def _says_why(edition: Edition) -> bool:
     """Was it held back for a reason of its own (empty, nobody to send to)? That is kept before `not approved`."""
-    return edition.last_error.startswith("It did not go:") or edition.last_error == TOO_LATE
+    return edition.last_error.startswith(HELD_BACK) or edition.last_error == TOO_LATE
 
 
 async def _note(database: Database, one: DueEdition, reason: str) -> Happened:
     async with database.transaction() as session:
         edition = await get_edition(session, one.edition_id, lock=True)
-        edition.last_error = reason[:300]
+        edition.last_error = f"{HELD_BACK} {reason}"[:300]
         session.add(edition)
     return Happened(one.edition_id, one.verdict, reason)
-
-
-REMIND_BEFORE = timedelta(hours=26)
-"""A reminder to approve is due from Tuesday morning on for Wednesday 10:00."""
-
-
-async def unapproved_soon(session: AsyncSession, *, now: datetime) -> Sequence[Edition]:
-    """Drafts whose time is within a day or so: what the morning's reminders are about."""
-    query = select(Edition).where(
-        Edition.status == EditionStatus.DRAFT, col(Edition.scheduled_for) > now, col(Edition.scheduled_for) <= now + REMIND_BEFORE
-    )
-    return (await session.exec(query.order_by(col(Edition.scheduled_for)))).all()

@@ -20,7 +20,7 @@ from service.newsletter.editions import get_edition, items_of, personal_items_of
 from service.newsletter.mail import EditionContent, content_of, render_edition
 from service.newsletter.models import Edition
 from service.newsletter.readers import Reader, ReaderCount, readers
-from service.newsletter.rules import GOES_BY_ITSELF, ContentStatus, EditionStatus
+from service.newsletter.rules import GOES_BY_ITSELF, HELD_BACK, ContentStatus, EditionStatus
 from service.providers.base import Product
 from service.rendering import Renderer
 from service.settings import Settings
@@ -75,7 +75,7 @@ async def freeze(session: AsyncSession, edition: Edition, *, now: datetime, rend
 
 
 def _refuse(session: AsyncSession, edition: Edition, reason: str, *, now: datetime) -> Frozen:
-    edition.status, edition.last_error, edition.updated_at = EditionStatus.DRAFT, f"It did not go: {reason}"[:300], now
+    edition.status, edition.last_error, edition.updated_at = EditionStatus.DRAFT, f"{HELD_BACK} {reason}"[:300], now
     edition.approved_at, edition.approved_by = None, ""
     session.add(edition)
     return Frozen(edition.id, refused=reason)

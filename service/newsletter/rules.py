@@ -11,6 +11,10 @@ MAX_ITEMS = 6
 MAX_ANNOUNCEMENTS = 4
 
 
+HELD_BACK = "It did not go:"
+"""How the reason begins why an edition was held back."""
+
+
 class ContentKind(StrEnum):
     """What an item is. All but an announcement may lead an edition."""
 

@@ -1,12 +1,15 @@
 """The values that go into and come out of rendering. Imports nothing but errors."""
 
 import json
-from dataclasses import dataclass
+import re
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
 from service.errors import ServiceError
+
+_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
 class RenderingError(ServiceError):
@@ -56,6 +59,29 @@ class Palette:
     line: str
     tint: str
 
+    def faults(self) -> list[str]:
+        """What could not be read, or is no colour, as sentences."""
+        values = asdict(self)
+        wrong = [f"{name} must be a colour as #rrggbb" for name, value in values.items() if not _COLOUR.fullmatch(str(value))]
+        if wrong:
+            return wrong
+        pairs = [(ink, ground, 4.5) for ink in ("text", "muted", "link") for ground in ("surface", "background", "tint")]
+        pairs += [("button_text", "button", 4.5), ("button", "surface", 3.0)]
+        found = [(ink, ground, least, contrast(values[ink], values[ground])) for ink, ground, least in pairs]
+        return [f"{ink} on {ground} stands at {at:.1f}:1; it needs {least}:1" for ink, ground, least, at in found if at < least]
+
+
+def contrast(one: str, other: str) -> float:
+    """How far two colours (#rrggbb) stand apart, 1 to 21. Source: WCAG 2.2, contrast ratio."""
+    light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    parts = (int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5))
+    red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
 
 @dataclass(frozen=True, slots=True)
 class Brand:
@@ -70,12 +96,18 @@ class Brand:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read a brand file. Raises RenderingError when a field is missing or unknown."""
+        """Read a brand file. Raises RenderingError when a field is missing or unknown, or a colour can't be read on its ground."""
         try:
             raw = json.loads(path.read_text(encoding="utf-8"))
-            return cls(light=Palette(**raw.pop("light")), dark=Palette(**raw.pop("dark")), **raw)
-        except (KeyError, TypeError, ValueError) as error:
+            brand = cls(light=Palette(**raw.pop("light")), dark=Palette(**raw.pop("dark")), **raw)
+        except (KeyError, TypeError, ValueError, OSError) as error:
             raise RenderingError(f"{path.name}: {error}") from error
+        faults = [f"{name}: {fault}" for name, palette in (("light", brand.light), ("dark", brand.dark)) for fault in palette.faults()]
+        if "<" in brand.font_stack or '"' in brand.font_stack or ";" in brand.font_stack:
+            faults.append("font_stack: names of fonts with commas between, those with spaces in single quotes")
+        if faults:
+            raise RenderingError(f"{path.name}: {'; '.join(faults)}.")
+        return brand
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from service.campaigns.models import Campaign
 from service.errors import ServiceError
 from service.messages.models import Delivery
 from service.newsletter.cancelling import cancel_edition
-from service.newsletter.due import NOT_APPROVED_IN_TIME, TOO_LATE, UNAPPROVED, due, unapproved_soon
+from service.newsletter.due import NOT_APPROVED_IN_TIME, TOO_LATE, UNAPPROVED, due
 from service.newsletter.editions import (
     approve_edition,
     ensure_draft,
@@ -130,9 +130,6 @@ async def test_a_year_gives_exactly_the_right_editions_once_each(parts: Parts) -
 async def test_an_unapproved_edition_is_asked_about_and_then_waits_for_the_next_week(parts: Parts) -> None:
     await add_readers(parts.database, "asha")
     edition = await ready_edition(parts, approved=False)
-    async with parts.database.reading() as session:
-        assert [e.id for e in await unapproved_soon(session, now=WEDNESDAY - timedelta(hours=25))] == [edition.id]
-        assert await unapproved_soon(session, now=WEDNESDAY - timedelta(hours=27)) == []
     assert [h.verdict for h in await tick(parts, WEDNESDAY)] == [Verdict.ASK]
     assert (await edition_now(parts.database, edition.id)).last_error == UNAPPROVED
     assert [h.verdict for h in await tick(parts, WEDNESDAY + timedelta(hours=5))] == [Verdict.MISSED]

@@ -58,6 +58,21 @@ def test_a_community_brings_its_own_brand(templates: Path, community: Community)
     assert 'alt="Owl &amp; &#34;moon&#34;"' in html or 'alt="Owl &amp; &quot;moon&quot;"' in html
 
 
+def test_a_brand_that_cant_be_read_is_refused_with_the_figures(templates: Path) -> None:
+    raw = json.loads((templates / "brand.json").read_text())
+    for change, words in (
+        ({"light": raw["light"] | {"link": "#9fd3e0"}}, r"light: link on surface stands at 1\.\d:1; it needs 4\.5:1"),
+        ({"dark": raw["dark"] | {"text": "white"}}, "dark: text must be a colour as #rrggbb"),
+        ({"font_stack": "Arial;} body{display:none"}, "font_stack"),
+        ({"colour": "#ffffff"}, "colour"),
+    ):
+        (templates / "own.json").write_text(json.dumps(raw | change))
+        with pytest.raises(RenderingError, match=words):
+            Brand.load(templates / "own.json")
+    with pytest.raises(RenderingError, match=r"none\.json"):
+        Brand.load(templates / "none.json")
+
+
 def _luminance(colour: str) -> float:
     parts = [int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5)]
     red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
