@@ -25,6 +25,7 @@ from service.invitations import api as invitations_api
 from service.jobs import api as jobs_api
 from service.leadership import api as leadership_api
 from service.measures import api as measures_api
+from service.measures import offered_times
 from service.members import api as members_api
 from service.members import interest_groups_api
 from service.messages import api as messages_api
@@ -70,6 +71,7 @@ API_ROUTERS: tuple[APIRouter, ...] = (
     engagement_api.router,
     reports_api.router,  # before the measures: its paths with an ending would be taken for a quarter
     measures_api.router,
+    offered_times.router,
     stored_api.router,
     outgoing_api.router,
     backlog_router,

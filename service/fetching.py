@@ -166,7 +166,7 @@ async def fetch(
     total_seconds: float = TOTAL_SECONDS,
 ) -> Fetched:
     """Read one address, with up to five redirects. `etag` and `last_modified` are those of the last answer: nothing new then
-    gives `not_modified`. Raises FetchProblem; never call it with a transaction open.
+    gives `not_modified`. `max_bytes` 0 only looks whether it answers. Raises FetchProblem; never call it with a transaction open.
     """
     headers = {"User-Agent": USER_AGENT, "Accept": accept, "Accept-Encoding": "gzip"}
     headers |= {"If-None-Match": etag} if etag else {}
@@ -211,7 +211,7 @@ async def _read(response: httpx.Response, url: httpx.URL, max_bytes: int) -> Fet
         raise BadAnswer("The server says that this was taken away for good. Look for its new address or remove it.", status=status)
     if status != httpx.codes.OK:
         raise BadAnswer(f"The server answered {status} instead of the content. Open the address in a browser to see why.", status=status)
-    return Fetched(str(url), await _body(response, max_bytes), *kept)
+    return Fetched(str(url), await _body(response, max_bytes) if max_bytes else b"", *kept)
 
 
 async def _body(response: httpx.Response, max_bytes: int) -> bytes:

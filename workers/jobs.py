@@ -22,7 +22,7 @@ from service.messages.doubt import doubt_lapsed, look_up_doubtful
 from service.messages.sending import deliver_due as send_due
 from service.newsletter.due import run_due
 from service.newsletter.feeds import collect_due_feeds
-from service.newsletter.reminding import remind
+from service.newsletter.reminding import remind_facilitator
 from service.outgoing.calling import call_due
 from service.outgoing.noticing import notice
 from service.parts import Parts
@@ -91,7 +91,7 @@ async def advance_editions(ctx: Context) -> int:
     """Freeze editions that are due, gather personal mail that goes by campaigns, and take campaigns through Mailchimp."""
     parts, stop = _parts(ctx), _stop(ctx)
     happened = await run_due(parts.database, now=parts.clock.now(), settings=parts.settings, renderer=parts.renderer)
-    await remind(parts, now=parts.clock.now())
+    await remind_facilitator(parts, now=parts.clock.now())
     steps = await plan_personal(parts) + await advance_due(parts, should_stop=stop)
     if steps:  # a campaign that has just gone completes its edition
         await run_due(parts.database, now=parts.clock.now(), settings=parts.settings, renderer=parts.renderer)

@@ -19,6 +19,7 @@ from service.newsletter import editions
 from service.newsletter.cancelling import cancel_edition
 from service.newsletter.checklist import checklist
 from service.newsletter.figures import report_of
+from service.newsletter.links import answering
 from service.newsletter.mail import preview
 from service.newsletter.models import Edition
 from service.newsletter.progress import edition_progress
@@ -101,10 +102,15 @@ async def preview_edition(
 
 
 @router.get("/editions/{edition_id}/checklist")
-async def check_edition(edition_id: UUID, session: SessionDep, now: NowDep, parts: PartsDep) -> ChecklistPublic:
-    """What is missing, what could be better, how heavy it is, and who gets it."""
-    edition = await editions.get_edition(session, edition_id)
-    found = await checklist(session, edition, now=now, renderer=parts.renderer, settings=parts.settings)
+async def check_edition(edition_id: UUID, now: NowDep, parts: PartsDep, links: bool = False) -> ChecklistPublic:
+    """What is missing, what could be better, how heavy it is, and who gets it. With `links=true` each link is opened to see whether it
+    answers, which may take some seconds.
+    """
+    async with parts.database.reading() as session:
+        edition = await editions.get_edition(session, edition_id)
+        found = await checklist(session, edition, now=now, renderer=parts.renderer, settings=parts.settings)
+    if links:
+        found = found.with_findings(await answering(found.links, own=parts.settings.base_url))
     return ChecklistPublic.model_validate(found, from_attributes=True)
 
 
@@ -187,12 +193,13 @@ async def skip_week(edition_id: UUID, session: SessionDep, now: NowDep, settings
 
 
 @router.get("/editions/{edition_id}/report")
-async def report(edition_id: UUID, session: SessionDep) -> ReportPublic:
+async def report(edition_id: UUID, session: SessionDep, settings: SettingsDep) -> ReportPublic:
     """What readers did, against the last eight editions."""
     edition = await editions.get_edition(session, edition_id)
     if edition.frozen_at is None:
         raise Conflict("It has not been sent, so there is nothing to report yet.")
-    return ReportPublic.of_report(edition, await report_of(session, edition), await edition_progress(session, edition))
+    found = await report_of(session, edition, zone=settings.zone)
+    return ReportPublic.of_report(edition, found, await edition_progress(session, edition), timezone=settings.timezone)
 
 
 def _shown(edition: Edition) -> EditionPublic:

@@ -1,7 +1,8 @@
 """The checklist before approval: what is missing, what could be better, how heavy it is, and who gets it."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlmodel import col, select
@@ -24,11 +25,17 @@ _PICTURE_WITHOUT_ALT = re.compile(r"<img\b(?![^>]*\balt=)[^>]*>", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Checklist:
-    """`ready` when no finding is an error. `readers` is who would get it now."""
+    """`ready` when no finding is an error. `readers` is who would get it now, `links` the addresses a reader can follow."""
 
     ready: bool
     findings: tuple[Finding, ...]
     readers: ReaderCount
+    links: tuple[str, ...] = ()
+
+    def with_findings(self, more: Sequence[Finding]) -> "Checklist":
+        """The same with further findings, before the last one (who gets it)."""
+        findings = (*self.findings[:-1], *more, self.findings[-1])
+        return replace(self, findings=findings, ready=not any(f.level is Level.ERROR for f in findings))
 
 
 async def checklist(session: AsyncSession, edition: Edition, *, now: datetime, renderer: Renderer, settings: Settings) -> Checklist:
@@ -54,7 +61,7 @@ async def checklist(session: AsyncSession, edition: Edition, *, now: datetime, r
         session, tracking_on=settings.tracking_on, goes_at=max(edition.scheduled_for or now, now), zone=settings.zone
     )
     findings.append(_audience_finding(count))
-    return Checklist(not any(f.level is Level.ERROR for f in findings), tuple(findings), count)
+    return Checklist(not any(f.level is Level.ERROR for f in findings), tuple(findings), count, mail.links)
 
 
 def _audience_finding(count: ReaderCount) -> Finding:

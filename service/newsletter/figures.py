@@ -1,7 +1,9 @@
 """What readers did with an edition: counted from its deliveries and from clicks by people, against the editions before."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import case, func
 from sqlmodel import col, select
@@ -17,6 +19,7 @@ from service.newsletter.rules import EditionStatus
 
 COMPARED_EDITIONS = 8
 MOST_LINKS = 100
+READING = (EngagementKind.OPEN, EngagementKind.CLICK, EngagementKind.REPLY)
 BOUNCED = (DeliveryStatus.SOFT_BOUNCED, DeliveryStatus.BOUNCED)
 
 
@@ -72,10 +75,13 @@ class Usual:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """An edition's report: its own figures, per link most clicked first, the editions before it newest first, and what is usual."""
+    """An edition's report: its own figures, per link most clicked first, when people read it (seven weekdays from Monday, each with 24
+    hours: how many), the editions before it newest first, and what is usual.
+    """
 
     figures: EditionFigures
     links: tuple[LinkClicks, ...]
+    hours: tuple[tuple[int, ...], ...]
     earlier: tuple[EditionFigures, ...]
     usual: Usual
 
@@ -125,7 +131,24 @@ async def clickers_by_url(session: AsyncSession, edition: Edition) -> Mapping[st
     return {url: LinkClicks(url, clicks, number) for url, clicks, number in rows}
 
 
-async def report_of(session: AsyncSession, edition: Edition) -> Report:
+async def read_at(session: AsyncSession, edition: Edition, zone: ZoneInfo) -> tuple[tuple[int, ...], ...]:
+    """When people opened, clicked or answered, by weekday and hour of the community's clock: each person once in each hour."""
+    campaign_ids = [c.id for c in await campaigns_of(session, edition)]
+    rows = await session.exec(
+        select(EngagementEvent.delivery_id, EngagementEvent.at)
+        .join(Delivery, col(Delivery.id) == col(EngagementEvent.delivery_id))
+        .where(
+            col(Delivery.campaign_id).in_(campaign_ids),
+            EngagementEvent.verdict == Verdict.HUMAN,
+            col(EngagementEvent.kind).in_(READING),
+        )
+    )
+    seen = {(delivery_id, at.astimezone(zone).replace(minute=0, second=0, microsecond=0)) for delivery_id, at in rows}
+    counts = Counter((at.weekday(), at.hour) for _, at in seen)
+    return tuple(tuple(counts[day, hour] for hour in range(24)) for day in range(7))
+
+
+async def report_of(session: AsyncSession, edition: Edition, *, zone: ZoneInfo) -> Report:
     """The edition's report against the last eight that were sent before it."""
     before = await session.exec(
         select(Edition)
@@ -141,6 +164,7 @@ async def report_of(session: AsyncSession, edition: Edition) -> Report:
     return Report(
         figures=await figures_of(session, edition),
         links=tuple((await clickers_by_url(session, edition)).values()),
+        hours=await read_at(session, edition, zone),
         earlier=tuple(earlier),
         usual=usual_of(earlier),
     )

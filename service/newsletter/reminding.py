@@ -45,7 +45,7 @@ async def held_back(session: AsyncSession, *, now: datetime) -> Sequence[Edition
     return (await session.exec(query.order_by(col(Edition.number)))).all()
 
 
-async def remind(parts: Parts, *, now: datetime) -> int:
+async def remind_facilitator(parts: Parts, *, now: datetime) -> int:
     """Queue what the facilitator has to hear; how many mails were looked at. The key of each lets it go once, whoever runs this."""
     settings = parts.settings
     if not settings.facilitator_address:

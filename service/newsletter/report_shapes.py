@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Self
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from service.newsletter.figures import EditionFigures, Report
 from service.newsletter.hints import Level
@@ -139,17 +139,25 @@ class UsualPublic(BaseModel):
     unsubscribed: float | None
 
 
+class HoursPublic(BaseModel):
+    """When people read it, by the community's clock; each person once in each hour."""
+
+    timezone: str
+    matrix: list[list[int]] = Field(description="seven weekdays from Monday, each with 24 hours from midnight")
+
+
 class ReportPublic(FiguresPublic):
-    """An edition's report: its figures, per link, progress, and the last eight editions, newest first."""
+    """An edition's report: its figures, per link, by hour, progress, and the last eight editions, newest first."""
 
     sent_at: datetime | None
     progress: ProgressPublic
     links: list[LinkPublic]
+    hours: HoursPublic
     usual: UsualPublic
     earlier: list[FiguresPublic]
 
     @classmethod
-    def of_report(cls, edition: Edition, report: Report, progress: Progress) -> Self:
+    def of_report(cls, edition: Edition, report: Report, progress: Progress, *, timezone: str) -> Self:
         """The report as shown."""
         usual = report.usual
         return cls(
@@ -157,6 +165,7 @@ class ReportPublic(FiguresPublic):
             sent_at=edition.sent_at,
             progress=ProgressPublic.model_validate(progress, from_attributes=True),
             links=[LinkPublic.model_validate(link, from_attributes=True) for link in report.links],
+            hours=HoursPublic(timezone=timezone, matrix=[list(day) for day in report.hours]),
             usual=UsualPublic(
                 editions=usual.editions,
                 opened_pct=_pct(usual.opened_rate),

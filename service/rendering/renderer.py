@@ -51,6 +51,8 @@ class Renderer:
         """Raises RenderingError when a template does not compile."""
         self._folder = templates
         brand = community.brand or Brand.load(templates / "brand.json")
+        self.logo_url = brand.logo_url
+        """The community's logo, for pages that show themselves elsewhere; empty where there is none."""
         self._styles = markdown.letter_styles(brand.light)
         self._html = self._environment(community, plain_value, autoescape=True)
         self._html.filters["markdown"] = lambda source: markdown.to_html(source, self._styles)

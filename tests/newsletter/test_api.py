@@ -16,6 +16,7 @@ from service.newsletter.feeds import collect_due_feeds
 from service.newsletter.models import Edition
 from service.parts import Parts
 from service.providers.base import Misconfigured, OutcomeUnknown, Rejected, Temporary
+from service.settings import Switch
 from tests.fakes import NOW
 from tests.newsletter.community import add_readers, mailchimp_accepts, ready_edition, tick
 from tests.newsletter.fakes import FakeCampaigns
@@ -255,6 +256,8 @@ async def test_the_report_counts_people_per_link_and_compares_with_earlier_editi
     assert (report["opened"], report["opened_pct"], report["opened_raw"], report["clicked"]) == (2, 66.7, 3, 2)
     assert (report["replies"], report["unsubscribed"]) == (1, 1)
     assert report["links"] == [{"url": link, "clicks": 6, "people": 3}]
+    assert report["hours"]["timezone"] == "Europe/London"
+    assert report["hours"]["matrix"][2][9] == sum(map(sum, report["hours"]["matrix"])) == 3  # each person once: NOW is a Wednesday, 09:00
     assert [e["number"] for e in report["earlier"]] == [1]
     assert report["usual"] == {"editions": 1, "opened_pct": 0.0, "clicked_pct": 0.0, "replies": 0.0, "unsubscribed": 0.0}
     draft = await ready_edition(parts, now=NOW + timedelta(days=14), approved=False)
@@ -311,6 +314,31 @@ async def test_the_archive_shows_sent_editions_only_and_nothing_personal(client:
     assert "http" not in page.replace("http://127.0.0.1:8000/newsletter/1", "").replace("https://example.org/", "")
     for missing in ("/newsletter/2", "/newsletter/0", "/newsletter/99999999999999999999", "/newsletter/x"):
         assert (await client.get(missing)).status_code in {404, 422}
+
+
+async def test_search_engines_find_every_edition_or_are_asked_to_leave_them_out(client: httpx.AsyncClient, parts: Parts) -> None:
+    async with parts.database.transaction() as session:
+        for number in (1, 2):
+            session.add(Edition(number=number, subject="Huddles", status="sent", sent_at=NOW, created_at=NOW, updated_at=NOW))
+        session.add(Edition(number=3, subject="Not yet", status="draft", created_at=NOW, updated_at=NOW))
+    where = "{http://www.sitemaps.org/schemas/sitemap/0.9}"
+    answer = await client.get("/newsletter/sitemap.xml")
+    listed = [url.text for url in ET.fromstring(answer.text).iter(f"{where}loc")]  # noqa: S314 - our own answer
+    base = "http://127.0.0.1:8000/newsletter"
+    assert listed == [base, f"{base}/2", f"{base}/1"]
+    assert f"Sitemap: {base}/sitemap.xml" in (await client.get("/robots.txt")).text
+    page = await client.get("/newsletter/1")
+    assert '<meta property="article:published_time" content="2026-07-08T08:00:00Z">' in page.text
+    assert "noindex" not in page.text + page.headers.get("x-robots-tag", "")
+    parts.settings.newsletter_indexed = Switch.OFF
+    for path in ("/newsletter", "/newsletter/1", "/newsletter/feed.xml"):
+        hidden = await client.get(path)
+        assert hidden.headers["x-robots-tag"] == "noindex"
+        assert path.endswith(".xml") or '<meta name="robots" content="noindex">' in hidden.text
+    assert "<loc>" not in (await client.get("/newsletter/sitemap.xml")).text
+    robots = (await client.get("/robots.txt")).text
+    assert "Sitemap" not in robots
+    assert "Disallow: /newsletter" not in robots  # a page that is not read can't say that it is not to be listed
 
 
 async def test_the_archives_feed_is_well_formed_atom(client: httpx.AsyncClient, parts: Parts) -> None:

@@ -8,7 +8,7 @@ from sqlmodel import col, select
 from service.messages.models import Delivery, Message
 from service.newsletter.due import NOBODY, WILL_GO
 from service.newsletter.editions import ensure_draft, skip_week
-from service.newsletter.reminding import remind
+from service.newsletter.reminding import remind_facilitator
 from service.parts import Parts
 from service.settings import Unapproved
 from tests.newsletter.community import add_readers, edition_now, extra_edition, ready_edition, tick
@@ -29,7 +29,7 @@ async def mails(parts: Parts) -> list[tuple[str, str]]:
 async def every_half_hour(parts: Parts, start: datetime, end: datetime) -> None:
     while start < end:
         await tick(parts, start)
-        await remind(parts, now=start)
+        await remind_facilitator(parts, now=start)
         start += timedelta(minutes=30)
 
 
@@ -52,23 +52,23 @@ async def test_nobody_approves_so_there_are_two_reminders_it_does_not_go_and_tha
 async def test_mornings_begin_at_eight_and_a_worker_that_was_down_reminds_later(parts: Parts) -> None:
     await ready_edition(parts, now=MONDAY, approved=False)
     for hours, expected in ((-26.1, 0), (-26, 1), (-20, 1), (-10.5, 1), (-1, 2), (-0.5, 2)):
-        await remind(parts, now=WEDNESDAY + timedelta(hours=hours))
+        await remind_facilitator(parts, now=WEDNESDAY + timedelta(hours=hours))
         assert len(await mails(parts)) == expected, hours
 
 
 async def test_an_approved_and_a_skipped_edition_remind_nobody(parts: Parts) -> None:
     edition = await ready_edition(parts, now=MONDAY)
-    await remind(parts, now=WEDNESDAY - timedelta(hours=20))
+    await remind_facilitator(parts, now=WEDNESDAY - timedelta(hours=20))
     async with parts.database.transaction() as session:
         await skip_week(session, edition.id, now=MONDAY, settings=parts.settings)
-    await remind(parts, now=WEDNESDAY - timedelta(hours=1))
+    await remind_facilitator(parts, now=WEDNESDAY - timedelta(hours=1))
     assert await mails(parts) == []
 
 
 async def test_an_empty_edition_is_called_empty(parts: Parts) -> None:
     async with parts.database.transaction() as session:
         await ensure_draft(session, now=MONDAY, settings=parts.settings)
-    await remind(parts, now=WEDNESDAY - timedelta(hours=1))
+    await remind_facilitator(parts, now=WEDNESDAY - timedelta(hours=1))
     [(_, text)] = await mails(parts)
     assert "There is nothing in it." in text
     assert "As it stands it does not go." in text
@@ -78,7 +78,7 @@ async def test_a_setting_lets_an_unapproved_weekly_edition_go_at_its_time(parts:
     parts = replace(parts, settings=parts.settings.model_copy(update={"newsletter_unapproved": Unapproved.SEND}))
     await add_readers(parts.database, "asha")
     edition = await ready_edition(parts, now=MONDAY, approved=False)
-    await remind(parts, now=WEDNESDAY - timedelta(hours=1))
+    await remind_facilitator(parts, now=WEDNESDAY - timedelta(hours=1))
     [(_, text)] = await mails(parts)
     assert "it goes all the same unless you cancel it" in text
     await tick(parts, WEDNESDAY - MINUTE)
