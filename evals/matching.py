@@ -218,13 +218,14 @@ def main() -> int:
     args = parser.parse_args()
     library = candidates_of(json.loads(STARTER.read_text(encoding="utf-8")))
     reasons = reasons_of(json.loads((DATA / "reasons.json").read_text(encoding="utf-8")))
-    second = json.loads((DATA / "second_library.json").read_text(encoding="utf-8"))
     dev = [reason for reason in reasons if reason.split == "dev"]
     held_out = [reason for reason in reasons if reason.split == "held-out"]
     matcher = Matcher(MiniLM())
     _evaluate("Starter library, development half", library, dev, dev, matcher)
     found = _evaluate("Starter library, held-out half", library, held_out, dev, matcher)
-    _evaluate("Second library (another voice)", candidates_of(second["resources"]), reasons_of(second["reasons"]), dev, matcher)
+    for title, file in (("Second library (another voice)", "second_library.json"), ("Third library (a third voice)", "third_library.json")):
+        data = json.loads((DATA / file).read_text(encoding="utf-8"))
+        _evaluate(title, candidates_of(data["resources"]), reasons_of(data["reasons"]), dev, matcher)
     if args.errors:
         _show_errors(ours(matcher, library), dev)
     met = found.top_3 >= GOAL_TOP_3 and found.top_1 >= GOAL_TOP_1 and found.wrongly_confident <= GOAL_WRONGLY_CONFIDENT

@@ -67,7 +67,7 @@ def passage(candidate: Candidate) -> str:
 def vector_digest(candidate: Candidate) -> str:
     """What a stored vector was made of: changes with the candidate's words, the lexicon and the model (64 hex digits)."""
     lexicon_digest = hashlib.sha256(LEXICON_FILE.read_bytes()).hexdigest()
-    return hashlib.sha256(f"1\n{WEIGHTS_SHA256}\n{lexicon_digest}\n{passage(candidate)}".encode()).hexdigest()
+    return hashlib.sha256(f"2\n{WEIGHTS_SHA256}\n{lexicon_digest}\n{passage(candidate)}".encode()).hexdigest()
 
 
 def pack_vector(vector: Floats) -> bytes:

@@ -30,6 +30,8 @@ class Likeness:
     """Mean over the reason's words of the best likeness to any word of the candidate, 0..1."""
     shared: Floats
     """Shared words (BM25), 0..1: the best candidate has its own strength, the others in proportion."""
+    topics: Floats
+    """How far both are about the same topics of the lexicon, 0..1."""
     by_piece: Floats
     """Shape (candidates, pieces of the reason): the best likeness of each piece."""
 
@@ -70,7 +72,8 @@ class Index:
             best = np.maximum.reduceat(self._pieces @ need.reading.pieces[telling].T, self._starts, axis=0)
             by_piece[:, telling] = best
         total = max(float(weights.sum()), 1e-6)
-        return Likeness(self._whole @ need.vector, by_piece @ weights / np.float32(total), self.shared(text), by_piece)
+        pieces = by_piece @ weights / np.float32(total)
+        return Likeness(self._whole @ need.vector, pieces, self.shared(text), self._topics @ need.topics, by_piece)
 
     def _place(self, meaning: Meaning, seen: Mapping[str, Floats]) -> None:
         brought = {passage(c): np.asarray(c.vector, dtype=np.float32) for c in self.candidates if c.vector is not None}
@@ -80,8 +83,9 @@ class Index:
         self.vectors = {text: known[text] for text in map(passage, self.candidates)}
         vectors = [self.vectors[passage(candidate)] for candidate in self.candidates]
         self._whole: Floats = np.stack([vector[0] for vector in vectors])
+        self._topics = meaning.topics_of(np.stack([vector[1] for vector in vectors]))
         # Every candidate has at least one row here, else the next one's rows would be taken for its own.
-        pieces = [vector[1:] if len(vector) > 1 else vector[:1] for vector in vectors]
+        pieces = [vector[2:] if len(vector) > 2 else vector[:1] for vector in vectors]
         self._pieces: Floats = np.concatenate(pieces)
         self._starts = np.cumsum([0, *(len(rows) for rows in pieces[:-1])])
 
@@ -102,4 +106,4 @@ def _bm25(documents: list[list[str]]) -> bm25s.BM25 | None:
 def _lexicon_texts() -> list[str]:
     known = lexicon()
     phrases = [phrase for said in known.topics.values() for phrase in said]
-    return [*known.abbreviations, *known.abbreviations.values(), *known.topics, *phrases]
+    return [*known.abbreviations, *known.abbreviations.values(), *known.topics, *phrases, *known.nothing_to_match, *known.fillers, "really"]

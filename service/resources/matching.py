@@ -54,17 +54,18 @@ _INFORMAL_FIRST: Final = (
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """Turns likeness into how probably a match fits: a logistic curve, fitted on the evaluation's development half."""
+    """Turns likeness into how probably a match fits: a logistic curve, fitted on the evaluation's development half and other libraries."""
 
     likeness: float
     lead: float
     emptiness: float
     base: float
     shared: float
+    topics: float
 
 
-_BY_MEANING: Final = _Scale(likeness=2.4, lead=5.0, emptiness=-5.8, base=-2.3, shared=0.15)
-_BY_WORDS: Final = _Scale(likeness=8.6, lead=4.9, emptiness=0.0, base=-5.7, shared=1.0)
+_BY_MEANING: Final = _Scale(likeness=2.4, lead=5.8, emptiness=-6.2, base=-2.6, shared=0.15, topics=0.12)
+_BY_WORDS: Final = _Scale(likeness=8.6, lead=4.9, emptiness=0.0, base=-5.7, shared=1.0, topics=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ class Matcher:
             return _ranked(asked, shared, 0.0, None, None, candidates, limit, _BY_WORDS)
         need = meaning.need(asked.text)
         alike = index.likeness(need, asked.text)
-        likeness = alike.whole + alike.pieces + np.float32(_BY_MEANING.shared) * alike.shared
+        likeness = alike.whole + alike.pieces + _BY_MEANING.shared * alike.shared + _BY_MEANING.topics * alike.topics
         emptiness = need.emptiness - max(need.topicality, float(alike.whole[int(np.argmax(likeness))]))
         if emptiness > EMPTY_BY:
             return []

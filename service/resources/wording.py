@@ -20,7 +20,9 @@ _WORD: Final = re.compile(r"[^\W_]+(?:['’&-][^\W_]+)*")
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?;:])\s+|\n+|,\s+(?=(?:but|because|and|so|which|where|who)\b)|\s+[-–—]\s+")
 _ENDINGS: Final = ("'s", "’s", "s", "es", "d", "ed", "ing", "ly", "er", "ers")
 _SHORTEST_TO_CORRECT: Final = 4
-_CLOSE_ENOUGH: Final = 0.82
+_CLOSE_ENOUGH: Final = 0.75
+# One slip in a short word, one more for every four letters.
+_LETTERS_A_SLIP: Final = 4
 _STEMMER: Final = snowballstemmer.stemmer("english")
 
 Knows = Callable[[str], bool]
@@ -119,9 +121,26 @@ class Speller:
         if len(word) < _SHORTEST_TO_CORRECT or not word.isalpha() or is_known(lower, self.knows):
             return word
         near = [w for w in self._by_initial[lower[0]] if abs(len(w) - len(lower)) <= 2]
-        closest = difflib.get_close_matches(lower, near, 1, _CLOSE_ENOUGH)
+        close = difflib.get_close_matches(lower, near, 6, _CLOSE_ENOUGH)
+        # A wrong letter is likelier than a missing one: "ulsers" are ulcers, not users.
+        slips = [(_slips(lower, w), abs(len(w) - len(lower)), n, w) for n, w in enumerate(close)]
+        count, _, _, closest = min(slips, default=(len(lower), 0, 0, ""))
         # Another form of the same word ("resuscitating" beside "resuscitation") is no mistake.
-        return closest[0] if closest and _stem(closest[0]) != _stem(lower) else word
+        return closest if count <= max(1, len(lower) // _LETTERS_A_SLIP) and _stem(closest) != _stem(lower) else word
+
+
+def _slips(one: str, other: str) -> int:
+    """How many letters are wrong, missing, too many, or swapped with the next."""
+    before, last = list[int](), list(range(len(other) + 1))
+    for i, a in enumerate(one, 1):
+        row = [i]
+        for j, b in enumerate(other, 1):
+            best = min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (a != b))
+            if i > 1 and j > 1 and a == other[j - 2] and one[i - 2] == b:
+                best = min(best, before[j - 2] + 1)
+            row.append(best)
+        before, last = last, row
+    return last[-1]
 
 
 def spell_out(text: str) -> str:
@@ -152,4 +171,4 @@ def _abbreviation_pattern() -> re.Pattern[str]:
 @cache
 def _also_words() -> frozenset[str]:
     short = {name.lower() for name in lexicon().abbreviations if len(name) <= 3 and name.isupper()}
-    return frozenset(short | {"news", "must", "respect", "swarm", "sepsis", "safe", "restore"}) - {"nhs", "gp"}
+    return frozenset(short | {"news", "must", "nice", "prompt", "respect", "swarm", "sepsis", "safe", "restore"}) - {"nhs", "gp"}
