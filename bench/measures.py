@@ -1,9 +1,10 @@
 """How long a quarter's measures take, beside the plain COUNT(DISTINCT) over engagement events that gives the same totals.
 
-    python -m bench.measures --deliveries 1000000 [--database postgresql] [--limit-ms 50]
+    python -m bench.measures --deliveries 1000000 --events 10000000 [--database postgresql] [--limit-ms 50]
 
 Builds a quarter (20 messages to equal numbers of members, 3 % bounced, 61 % opened of which 49 by people, 16 % clicked of which
-13 by people; two events a delivery on average) and prints the median of several warm runs of each figure.
+13 by people; two events a delivery on average, and with --events so many more loads by machines that there are as many) and prints the
+median of several warm runs of each figure.
 """
 
 import argparse
@@ -52,7 +53,7 @@ WHERE d.accepted_at >= :start AND d.accepted_at < :end GROUP BY d.kind, e.kind, 
 """
 
 
-def rows_of(deliveries: int, seed: int) -> Iterator[tuple[type[SQLModel], dict[str, Any]]]:
+def rows_of(deliveries: int, seed: int, events_wanted: int = 0) -> Iterator[tuple[type[SQLModel], dict[str, Any]]]:
     """Every row of the quarter, tables in the order their foreign keys ask for."""
     rng = random.Random(seed)
     early = WINDOW.start - timedelta(days=400)
@@ -89,8 +90,11 @@ def rows_of(deliveries: int, seed: int) -> Iterator[tuple[type[SQLModel], dict[s
             row |= {"accepted_at": sent, "delivered_at": sent}
             events += _fate(rng, row, sign, sent)
             yield Delivery, row
-    for event in events:
-        yield EngagementEvent, event
+    yield from ((EngagementEvent, event) for event in events)
+    for number in range(max(0, events_wanted - len(events))):  # a picture proxy that comes again and again
+        again = events[number % len(events)]
+        made = {"id": new_id(), "key": f"again:{number}", "kind": "open", "verdict": "machine", "url": ""}
+        yield EngagementEvent, again | made | {"at": again["at"] + timedelta(seconds=1 + number % 86_400)}
 
 
 def _fate(rng: random.Random, row: dict[str, Any], sign: dict[str, Any], sent: datetime) -> list[dict[str, Any]]:
@@ -201,6 +205,13 @@ async def measure(database: Database, times: int) -> float:
         return whole
 
 
+async def events_in(database: Database) -> int:
+    """How many engagement events there are."""
+    async with database.reading() as session:
+        connection = await session.connection()
+        return int((await connection.execute(text("SELECT COUNT(*) FROM engagement_event"))).scalar_one())
+
+
 async def plain_query(session: AsyncSession) -> dict[tuple[str, str, str], int]:
     """Opens and clicks the plain way."""
     sqlite = session.get_bind().dialect.name == "sqlite"
@@ -211,14 +222,14 @@ async def plain_query(session: AsyncSession) -> dict[tuple[str, str, str], int]:
 
 
 @asynccontextmanager
-async def filled(kind: str, folder: Path, deliveries: int, seed: int) -> AsyncIterator[Database]:
+async def filled(kind: str, folder: Path, deliveries: int, seed: int, events: int) -> AsyncIterator[Database]:
     """A migrated database with the quarter in it."""
     if kind == "sqlite":
         path = folder / "bench.db"
         url = f"sqlite+aiosqlite:///{path}"
         if not path.exists():
             await asyncio.to_thread(migrate, url)
-            await asyncio.to_thread(fill_sqlite, path, rows_of(deliveries, seed))
+            await asyncio.to_thread(fill_sqlite, path, rows_of(deliveries, seed, events))
         database = Database(url)
         yield database
         await database.close()
@@ -228,7 +239,7 @@ async def filled(kind: str, folder: Path, deliveries: int, seed: int) -> AsyncIt
     try:
         url = server.url("postgres")
         await asyncio.to_thread(migrate, url)
-        await fill_postgres(url, rows_of(deliveries, seed))
+        await fill_postgres(url, rows_of(deliveries, seed, events))
         database = Database(url)
         yield database
         await database.close()
@@ -240,8 +251,9 @@ async def run(options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.keep or Path(temporary)
         start = time.perf_counter()
-        async with filled(options.database, folder, options.deliveries, options.seed) as database:
-            print(f"{options.deliveries:,} deliveries on {options.database}, built in {time.perf_counter() - start:.0f} s")
+        async with filled(options.database, folder, options.deliveries, options.seed, options.events) as database:
+            built = time.perf_counter() - start
+            print(f"{options.deliveries:,} deliveries, {await events_in(database):,} events on {options.database}, built in {built:.0f} s")
             whole = await measure(database, options.times)
     if options.limit_ms and whole > options.limit_ms:
         print(f"slower than the limit of {options.limit_ms} ms")
@@ -252,6 +264,7 @@ async def run(options: argparse.Namespace) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n", maxsplit=1)[0])
     parser.add_argument("--deliveries", type=int, default=100_000)
+    parser.add_argument("--events", type=int, default=0, help="at least so many engagement events in all")
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     parser.add_argument("--times", type=int, default=5)
     parser.add_argument("--seed", type=int, default=1)

@@ -10,6 +10,7 @@ from service.audience.denylist import sync_denylist
 from service.audience.pull import pull_changes
 from service.audience.push import push_due
 from service.audience.sync_job import run_sync
+from service.campaigns.backfill import run_backfill
 from service.campaigns.personal import plan_personal
 from service.campaigns.results import poll_due
 from service.campaigns.steps import advance_due
@@ -136,6 +137,11 @@ async def import_members(ctx: Context, job_id: str) -> None:
     await run_import(_parts(ctx), UUID(job_id), should_stop=_stop(ctx))
 
 
+async def import_campaigns(ctx: Context, job_id: str) -> None:
+    """Read the reports of campaigns of the past."""
+    await run_backfill(_parts(ctx), UUID(job_id), should_stop=_stop(ctx))
+
+
 JOBS = (
     deliver_due,
     settle_doubtful,
@@ -151,4 +157,5 @@ JOBS = (
     keep_rhythm,
     tell_others,
     import_members,
+    import_campaigns,
 )

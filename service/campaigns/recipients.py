@@ -125,12 +125,13 @@ async def _settle(parts: Parts, campaign: Campaign, batch: Mapping[str, str], *,
             bounced = batch[key] in {"hard", "soft"}
             delivery.accepted_at = sent_at
             delivery.provider_id = campaign.remote_id
-            delivery.status = _bounce_status(batch[key]) if bounced else DeliveryStatus.DELIVERED
+            delivery.status = bounce_status(batch[key]) if bounced else DeliveryStatus.DELIVERED
             delivery.delivered_at = None if bounced else sent_at
             delivery.bounced_at = sent_at if bounced else None
             delivery.reason, delivery.needs_person = "", False
             session.add(delivery)
 
 
-def _bounce_status(status: str) -> DeliveryStatus:
+def bounce_status(status: str) -> DeliveryStatus:
+    """What a report's `hard` or `soft` stands for."""
     return DeliveryStatus.BOUNCED if status == "hard" else DeliveryStatus.SOFT_BOUNCED

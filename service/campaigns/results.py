@@ -38,7 +38,7 @@ STEPS = (
 BATCH = 400
 LEASE = timedelta(minutes=5)
 
-_SIGNS = {"open": EngagementKind.OPEN, "click": EngagementKind.CLICK}
+SIGNS = {"open": EngagementKind.OPEN, "click": EngagementKind.CLICK}
 _RECEIPTS = {
     "hard_bounce": ProviderEventKind.BOUNCED,
     "soft_bounce": ProviderEventKind.SOFT_BOUNCED,
@@ -132,17 +132,18 @@ async def _apply(parts: Parts, campaign_id: UUID, batch: Sequence[ReportActivity
             delivery = deliveries.get(email_key(activity.email))
             if delivery is None:  # erased since, or not one of ours
                 continue
-            if activity.action in _SIGNS:
-                signs[delivery.id].append(_sign(activity))
+            if activity.action in SIGNS:
+                signs[delivery.id].append(sign_of(activity))
             elif activity.action in _RECEIPTS:
                 await apply_receipt(session, delivery, _report(activity, campaign_id), now=now)
         await session.flush()
         await record_signs(session, signs, now=now)
 
 
-def _sign(activity: ReportActivity) -> Sign:
+def sign_of(activity: ReportActivity) -> Sign:
+    """An open or click of a report."""
     return Sign(
-        kind=_SIGNS[activity.action],
+        kind=SIGNS[activity.action],
         at=activity.at,
         source="report",
         url=activity.url,

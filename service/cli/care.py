@@ -10,12 +10,14 @@ from service.bootstrap import open_parts_with_redis
 from service.cli.checks import check_migrated
 from service.cli.context import out
 from service.db import database_now
+from service.measures.closing import closed_quarters, explained_by_late_signs, recompute_differences
 from service.messages.halts import halts
 from service.migrations import revisions
 from service.parts import Parts
 from service.providers.base import ProviderError
 from service.providers.build import MailchimpProviders
 from service.providers.findings import Finding
+from service.reports.closing import frame_of
 from service.settings import Environment, Settings
 from service.webhooks.inbox import parked_count
 from service.webhooks.setup import set_up_mailchimp
@@ -65,6 +67,8 @@ async def _database(parts: Parts) -> AsyncIterator[Finding]:
         yield Finding(
             f"sending by {row.product}", False, f"stopped since {row.since:%Y-%m-%d %H:%M} UTC: {row.title}", "Mend the key or account."
         )
+    async for finding in _quarters(parts):
+        yield finding
 
 
 def _settings(settings: Settings) -> list[Finding]:
@@ -130,6 +134,24 @@ async def _exchange(parts: Parts) -> AsyncIterator[Finding]:
     yield Finding("audience", True, f"{detail}; Mailchimp refuses {refused}" + (" (GET /api/v1/audience/problems)" if refused else ""))
     mend = "Look at GET /api/v1/webhook-events and try them again (POST .../retry) once what they are about is there."
     yield Finding("reports from Mailchimp", not parked, f"{parked} could not be applied" if parked else "all are applied", mend)
+
+
+async def _quarters(parts: Parts) -> AsyncIterator[Finding]:
+    """Closed quarters against what their data give today."""
+    settings, now = parts.settings, parts.clock.now()
+    frame = frame_of(settings)
+    async with parts.database.reading() as session:
+        differing = [(q, await recompute_differences(session, q, frame, now=now)) for q in await closed_quarters(session)]
+    for quarter, differences in differing:
+        changed = sorted(name for name in differences if not explained_by_late_signs(name))
+        late = len(differences) - len(changed)
+        detail = "as it was closed"
+        if changed:
+            detail = f"would be different today: {', '.join(changed)}"
+        elif late:
+            detail = f"as it was closed; {late} figures would be different today, since opens, clicks or answers came in later"
+        mend = f"See `restated` in GET /api/v1/measures/{quarter}. What was reported stays; tell your sponsors if it matters."
+        yield Finding(f"closed quarter {quarter}", not changed, detail, mend)
 
 
 async def set_up(settings: Settings, *, dry_run: bool) -> None:

@@ -1,6 +1,7 @@
 """The commands, each a few lines: read the settings, call a feature, show the result."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -107,6 +108,29 @@ def import_members(
     if not file.is_file():
         fail(f"There is no file {file}. Give the path of a CSV file.")
     run(import_file(settings_or_fail(), file, dry_run=dry_run))
+
+
+@import_app.command("campaigns")
+def import_campaigns(
+    since: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="the first day, 2024-04-01 for example")],
+) -> None:
+    """The reports of campaigns that Mailchimp sent before Kindling was there, with a progress bar."""
+    from service.cli.past import read_past_campaigns
+
+    run(read_past_campaigns(settings_or_fail(), since.date()))
+
+
+@import_app.command("events")
+def import_events(
+    file: Annotated[Path, typer.Argument(help="CSV: title and starts_at, and with email or name columns a line for each who came")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would happen, change nothing")] = False,
+) -> None:
+    """Events of the past, and who came, from a CSV file."""
+    from service.cli.past import read_past_events
+
+    if not file.is_file():
+        fail(f"There is no file {file}. Give the path of a CSV file.")
+    run(read_past_events(settings_or_fail(), file, dry_run=dry_run))
 
 
 @keys_app.command("create")

@@ -36,8 +36,10 @@ from service.events.models import (
     EventDetail,
     EventPatch,
     EventPublic,
+    EventsImported,
     EventStatus,
 )
+from service.events.past import PastFile, import_past, read_past
 from service.settings import Settings
 from service.tokens import Purpose
 
@@ -56,20 +58,44 @@ _LIST_BODY: dict[str, Any] = {
 }
 
 
-async def _given_list(request: Request) -> AttendeeFile:
-    """The list in the body, JSON or a table. Read before the transaction opens: a slow sender holds nobody up."""
-    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+_PAST_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"text/csv": {"schema": {"type": "string", "description": "columns title, starts_at; perhaps email, name, attended"}}},
+    }
+}
+
+
+async def _body_of(request: Request) -> bytes:
+    """The body, read before the transaction opens: a slow sender holds nobody up."""
     body = bytearray()
     async for part in request.stream():
         body += part
         if len(body) > MAX_LIST_BYTES:
             raise InvalidInput(f"The list is larger than {MAX_LIST_BYTES // 1_000_000} MB; send the people's rows alone.")
+    return bytes(body)
+
+
+def _kind_of(request: Request, usual: str) -> str:
+    return request.headers.get("content-type", usual).partition(";")[0].strip().lower()
+
+
+async def _given_past(request: Request, settings: SettingsDep) -> PastFile:
+    if _kind_of(request, "text/csv") not in TABLES:
+        raise InvalidInput("Send the events as text/csv.")
+    return read_past(await _body_of(request), settings.zone)
+
+
+async def _given_list(request: Request) -> AttendeeFile:
+    """The list in the body, JSON or a table."""
+    kind = _kind_of(request, "application/json")
+    body = await _body_of(request)
     if kind in TABLES:
-        return read_attendees(bytes(body))
+        return read_attendees(body)
     if kind != "application/json":
         raise InvalidInput("Send the list as application/json or text/csv.")
     try:
-        given = AttendeesGiven.model_validate_json(bytes(body))
+        given = AttendeesGiven.model_validate_json(body)
     except ValidationError as error:
         raise RequestValidationError(error.errors(include_url=False, include_context=False, include_input=False)) from error
     return AttendeeFile([line.attendee() for line in given.attendees], 0)
@@ -124,6 +150,18 @@ async def add_event(body: EventCreate, session: SessionDep, now: NowDep, caller:
     event = await create_event(session, body, now=now, zone=settings.zone)
     record(session, actor=caller.name, action="create_event", subject_type="event", subject_id=event.id, now=now)
     return EventPublic.model_validate(event, from_attributes=True)
+
+
+@router.post("/events/import", openapi_extra=_PAST_BODY)
+async def import_events(
+    given: Annotated[PastFile, Depends(_given_past)], session: SessionDep, now: NowDep, settings: SettingsDep, caller: CallerDep
+) -> EventsImported:
+    """Events of the past from a table with the columns title and starts_at (and ends_at, venue, url, description); with email or name
+    there is a line for each person who came. Giving it again changes nothing.
+    """
+    kept = await import_past(session, given, now=now, zone=settings.zone)
+    record(session, actor=caller.name, action="import_events", subject_type="events", subject_id="", now=now, count=kept.events_made)
+    return kept
 
 
 @router.get("/events/{event_id}.ics", response_class=Response, responses={200: {"content": {"text/calendar": {}}}})

@@ -190,3 +190,27 @@ class AttendanceKept(SQLModel):
     members: int
     unknown: int
     rows_left_out: int
+
+
+class LeftOut(SQLModel):
+    """A line of a file that can't be used, and how to mend it."""
+
+    row: int
+    field: str
+    reason: str
+
+
+class EventsImported(SQLModel):
+    """What a file of past events came to; `left_out` holds at most the first 1,000 lines, `left_out_count` all."""
+
+    events_made: int = 0
+    events_known: int = 0
+    attendees: int = 0
+    members: int = 0
+    left_out_count: int = 0
+    left_out: list[LeftOut] = []
+
+    def plus(self, other: "EventsImported") -> "EventsImported":
+        """The sum of the counts, with the lines of this one."""
+        counts = ("events_made", "events_known", "attendees", "members")
+        return self.model_copy(update={name: getattr(self, name) + getattr(other, name) for name in counts})

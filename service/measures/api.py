@@ -1,12 +1,17 @@
 """Routes for the measures and for activity. The routes with an ending stand before the plain one, which would match them too."""
 
 import base64
-from datetime import date
+from datetime import UTC, date, datetime, time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
+from pydantic import BaseModel, Field
 
-from service.deps import BAD_CURSOR, NowDep, Page, PageDep, SessionDep, SettingsDep
+from service.auth.access import CallerDep
+from service.auth.audit import record
+from service.campaigns.backfill import start_backfill
+from service.deps import BAD_CURSOR, NowDep, Page, PageDep, QueueDep, SessionDep, SettingsDep
+from service.jobs.models import JobPublic
 from service.measures.activity import USUAL_DAYS, Activity, activity
 from service.measures.breakdown import Grouping, breakdown
 from service.measures.closing import measures_of, quarters_since_start
@@ -41,6 +46,27 @@ async def list_quarters(session: SessionDep, page: PageDep, frame: FrameDep, now
     items = [Headline.of(await measures_of(session, quarter, frame, now=now, restated=False)) for quarter in shown]
     more = len(quarters) > len(shown)
     return Page(items=items, next_cursor=base64.urlsafe_b64encode(str(shown[-1]).encode()).decode() if more else None)
+
+
+class PastCampaigns(BaseModel):
+    """From when on."""
+
+    since: date = Field(description="campaigns sent on this day or later, where the community lives")
+
+
+@router.post("/measures/import", status_code=202)
+async def import_past_campaigns(
+    body: PastCampaigns, session: SessionDep, queue: QueueDep, settings: SettingsDep, now: NowDep, caller: CallerDep
+) -> JobPublic:
+    """Read the reports of campaigns that Mailchimp sent before this service was there; `/jobs/{id}` follows it.
+
+    Gives the first quarter one to compare with. Nobody is written to, suppressed or made a member by it. Repeating it reads only what
+    is new.
+    """
+    since = datetime.combine(body.since, time(), settings.zone).astimezone(UTC)
+    job = await start_backfill(session, queue, since, now=now)
+    record(session, actor=caller.name, action="import_campaigns", subject_type="job", subject_id=job.id, now=now)
+    return JobPublic.model_validate(job, from_attributes=True)
 
 
 @router.get("/measures/range")

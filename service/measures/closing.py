@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy import func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -15,6 +16,7 @@ from service.measures.models import QuarterSnapshot
 from service.measures.quarter import Frame, figures_of
 from service.measures.quarters import Quarter, Span, quarter_of
 from service.measures.shapes import Figures, Restatement
+from service.members.models import Member
 
 CLOSE_AFTER = timedelta(days=14)
 """Opens, clicks and replies of the last mails still come in for a while."""
@@ -87,6 +89,22 @@ async def recompute_differences(session: AsyncSession, quarter: Quarter, frame: 
     return _differences(Figures.model_validate(snapshot.figures), await figures_of(session, quarter, frame, now=now))
 
 
+async def closed_quarters(session: AsyncSession) -> list[Quarter]:
+    """The quarters that are closed, oldest first."""
+    return sorted(map(Quarter.parse, (await session.exec(select(col(QuarterSnapshot.quarter)))).all()))
+
+
+LATE_SIGNS = frozenset({"delivered", "bounced", "unsubscribed", "complaints", "replies", "not_measured"})
+
+
+def explained_by_late_signs(name: str) -> bool:
+    """May this figure (`email.by_kind.nudge.opened_pct`) change after closing only because something came in late? Who was on the list,
+    what was sent and who came to events may not.
+    """
+    last = name.rpartition(".")[2]
+    return name.startswith("email.") and (last in LATE_SIGNS or last.startswith(("opened", "clicked", "click_to_open")))
+
+
 def _differences(closed: Figures, today: Figures) -> dict[str, Restatement]:
     before, after = dict(_numbers(closed)), dict(_numbers(today))
     return {
@@ -120,10 +138,18 @@ async def quarters_since_start(session: AsyncSession, frame: Frame, *, now: date
 
 
 async def quarters_to_close(session: AsyncSession, frame: Frame, *, now: datetime, after: timedelta = CLOSE_AFTER) -> list[Quarter]:
-    """Quarters that ended at least `after` ago and are not closed, the oldest first: close them in this order."""
-    closed = set((await session.exec(select(col(QuarterSnapshot.quarter)))).all())
+    """Quarters that ended at least `after` ago and are not closed, the oldest first: close them in this order. Those that ended before
+    the service was here are left open: their history may still be brought in.
+    """
+    closed = set(await closed_quarters(session))
+    began = await service_began(session)
     ended = [q for q in await quarters_since_start(session, frame, now=now) if Window.of(q, frame.zone).end + after <= now]
-    return sorted(q for q in ended if str(q) not in closed)
+    return sorted(q for q in ended if q not in closed and began is not None and Window.of(q, frame.zone).end > began)
+
+
+async def service_began(session: AsyncSession) -> datetime | None:
+    """When the first member was written down here, whenever they joined; None before."""
+    return (await session.exec(select(func.min(col(Member.created_at))))).one()
 
 
 async def close_due_quarters(

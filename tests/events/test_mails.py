@@ -1,0 +1,125 @@
+"""The reminder and the follow-up: who gets which, when, and never twice on a day."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import pytest
+from sqlmodel import col, select
+
+from service.events.actions import create_event
+from service.events.mails import follow_up, remind
+from service.events.models import Event, EventCreate
+from service.events.registering import check_in, register
+from service.events.rules import Attendee
+from service.members.models import Member
+from service.messages.models import Delivery, Message
+from service.parts import Parts
+from tests.factories import a_delivery, a_member
+from tests.fakes import FrozenClock
+
+LONDON = ZoneInfo("Europe/London")
+MONDAY = datetime(2026, 7, 6, 9, tzinfo=UTC)
+THURSDAY = datetime(2026, 7, 9, 11, 30, tzinfo=UTC)
+"""When the event starts; it lasts an hour."""
+
+
+@pytest.fixture
+def clock() -> FrozenClock:
+    return FrozenClock(MONDAY)
+
+
+@dataclass
+class Call:
+    parts: Parts
+    event: Event
+    asha: Member
+    ben: Member
+
+    async def come(self, member: Member) -> None:
+        async with self.parts.database.transaction() as session:
+            await check_in(session, await session.get_one(Event, self.event.id), Attendee(email=member.email), now=THURSDAY)
+
+    async def mails(self, kind: str) -> dict[UUID | None, tuple[str, str]]:
+        async with self.parts.database.reading() as session:
+            query = select(Delivery.member_id, Message.subject, Message.text).join(Message).where(Delivery.kind == kind)
+            return {member: (subject, text) for member, subject, text in await session.exec(query.order_by(col(Delivery.id)))}
+
+
+@pytest.fixture
+async def call(parts: Parts) -> Call:
+    async with parts.database.transaction() as session:
+        given = EventCreate(title="Open call", starts_at=THURSDAY, url="https://meet.example.org/1", question="What will you try first?")
+        event = await create_event(session, given, now=MONDAY, zone=LONDON)
+        asha, ben = await a_member(session, at=MONDAY), await a_member(session, "ben@trust.nhs.uk", at=MONDAY)
+        for member in (asha, ben):
+            await register(session, event, Attendee(email=member.email), now=MONDAY, source="page")
+        await register(session, event, Attendee(email="guest@other.org", name="A guest"), now=MONDAY, source="page")
+    return Call(parts, event, asha, ben)
+
+
+async def test_members_who_said_they_come_are_reminded_two_days_before_and_once(call: Call, clock: FrozenClock) -> None:
+    clock.at = THURSDAY - timedelta(days=2, minutes=1)
+    assert await remind(call.parts) == 0
+    clock.at = THURSDAY - timedelta(days=2)
+    assert await remind(call.parts) == 2
+    assert await remind(call.parts) == 0
+    mails = await call.mails("event_reminder")
+    assert set(mails) == {call.asha.id, call.ben.id}  # a guest is on no list and is not written to
+    subject, text = mails[call.asha.id]
+    assert subject == "Open call: Thursday 9 July, 12:30"
+    assert call.parts.links.event(call.event.id, call.asha.id) in text
+
+
+async def test_who_gets_another_mail_that_day_is_reminded_on_the_next(call: Call, clock: FrozenClock) -> None:
+    clock.at = THURSDAY - timedelta(days=2)
+    async with call.parts.database.transaction() as session:
+        await a_delivery(session, call.parts, call.asha)
+    assert await remind(call.parts) == 1
+    assert set(await call.mails("event_reminder")) == {call.ben.id}
+    clock.advance(days=1)
+    assert await remind(call.parts) == 1
+    clock.at = THURSDAY
+    assert await remind(call.parts) == 0
+
+
+async def test_who_registers_later_or_an_event_that_is_off_needs_no_reminder(call: Call, clock: FrozenClock) -> None:
+    clock.at = THURSDAY - timedelta(days=1)
+    async with call.parts.database.transaction() as session:
+        late = await a_member(session, "late@trust.nhs.uk", at=clock.at)
+        await register(session, await session.get_one(Event, call.event.id), Attendee(email=late.email), now=clock.at, source="page")
+    assert await remind(call.parts) == 2
+    async with call.parts.database.transaction() as session:
+        event = await session.get_one(Event, call.event.id)
+        event.status = "cancelled"
+        session.add(event)
+    clock.at = THURSDAY + timedelta(days=1)
+    assert await follow_up(call.parts) == 0
+
+
+async def test_the_day_after_those_who_came_are_thanked_and_the_others_missed(call: Call, clock: FrozenClock) -> None:
+    await call.come(call.asha)
+    clock.at = THURSDAY + timedelta(hours=8)
+    assert await follow_up(call.parts) == 0
+    clock.at = datetime(2026, 7, 10, 8, 30, tzinfo=UTC)
+    assert await follow_up(call.parts) == 2
+    assert await follow_up(call.parts) == 0
+    mails = await call.mails("event_follow_up")
+    subject, text = mails[call.asha.id]
+    assert subject == "Thank you for coming to Open call"
+    assert "What will you try first?" in text
+    assert "Has something changed in your work" in text
+    subject, text = mails[call.ben.id]
+    assert "We missed you" in text
+    assert "Has something changed" not in text
+
+
+async def test_nobody_is_told_they_were_missed_before_the_list_is_in_nor_long_after(call: Call, clock: FrozenClock) -> None:
+    clock.at = datetime(2026, 7, 10, 8, 30, tzinfo=UTC)
+    assert await follow_up(call.parts) == 0
+    await call.come(call.asha)
+    clock.advance(days=5)
+    assert await follow_up(call.parts) == 0
+    clock.advance(days=-2)
+    assert await follow_up(call.parts) == 2
