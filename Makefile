@@ -41,11 +41,12 @@ test: .venv/dev.stamp ## the whole test suite, on SQLite and PostgreSQL, with a 
 fuzz: .venv/dev.stamp ## made-up input for every operation of the API, long (FUZZ_EXAMPLES=300 a piece)
 	@FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),300) $(BIN)/pytest tests/contract tests/auth/test_bodies.py -q
 
-lint: .venv/dev.stamp ## format, lint, types, import rules
+lint: .venv/dev.stamp ## format, lint, types, import rules, advisories about dependencies
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python .ci/audit.py requirements.lock
 
 format: .venv/dev.stamp ## put the code in shape
 	@$(BIN)/ruff format .
@@ -58,8 +59,8 @@ eval: .venv/dev.stamp ## how good matching and machine-open detection are
 docs: .venv/dev.stamp ## write the reference pages (settings, commands, API) from the code
 	@$(BIN)/python -m docs.generate
 
-bench: .venv/dev.stamp ## how fast: the quarter's measures against the plain query
-	@$(BIN)/python -m bench.measures --deliveries 65000
+bench: .venv/dev.stamp ## how fast, each beside its peer or limit: a table and a chart in bench/results/ (QUICK=1: small sizes)
+	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(NAMES)
 
 chaos: .venv/dev.stamp ## random kills (KILLS=1000 SEED=1): ends with how many mails were lost, doubled, stuck
 	@$(BIN)/python -m bench.chaos --kills $(or $(KILLS),1000) --seed $(or $(SEED),1)

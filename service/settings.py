@@ -187,7 +187,7 @@ class Settings(BaseSettings):
             for name, value in needed.items():
                 if not value:
                     raise ValueError(f"{name} must be set when ENVIRONMENT=production")
-            if len(self.secret_key.get_secret_value()) < MINIMUM_KEY_LENGTH:
+            if any(len(part.strip()) < MINIMUM_KEY_LENGTH for part in self.secret_key.get_secret_value().split(",")):
                 raise ValueError(f"SECRET_KEY is too short; use at least {MINIMUM_KEY_LENGTH} random characters")
             if self.clock_file is not None:
                 raise ValueError("CLOCK_FILE is for rehearsals; unset it when ENVIRONMENT=production")

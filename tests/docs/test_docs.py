@@ -83,6 +83,13 @@ def test_every_setting_in_the_documents_is_one(page: Path) -> None:
     assert told <= known, f"no such setting: {told - known}"
 
 
+def test_every_defence_of_the_threat_model_has_its_test() -> None:
+    told = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / "security.md").read_text(encoding="utf-8")))
+    written = {name for path in (ROOT / "tests").rglob("test_*.py") for name in re.findall(r"def (test_\w+)\(", path.read_text("utf-8"))}
+    assert len(told) > 30
+    assert told - written == set()
+
+
 def test_every_decision_has_the_same_form() -> None:
     pages = sorted((ROOT / "docs" / "decisions").glob("0*.md"))
     index = (ROOT / "docs" / "decisions" / "README.md").read_text()

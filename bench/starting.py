@@ -1,0 +1,113 @@
+"""Cold start of `kindling serve` to its first answer, beside uvicorn with an empty FastAPI application; and the memory that API and
+worker take when idle.
+
+    python -m bench.starting [--times 5]
+"""
+
+import argparse
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from bench.book import Figure, keep
+from service.embedded import EmbeddedRedis
+
+ROOT = Path(__file__).resolve().parent.parent
+EMPTY = "from fastapi import FastAPI\napp = FastAPI()\n@app.get('/healthz')\ndef healthz(): return {'status': 'ok'}\n"
+WANTED = 3.0
+WAIT_SECONDS = 60
+SETTLED_AFTER_SECONDS = 5
+MEGABYTE = 1024 * 1024
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def started(command: list[str], port: int, environment: dict[str, str], folder: Path) -> Iterator[tuple["subprocess.Popen[bytes]", float]]:
+    """The process, and the seconds until its first answer."""
+    begun = time.perf_counter()
+    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while time.perf_counter() - begun < WAIT_SECONDS:
+            try:
+                if httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False).is_success:
+                    break
+            except httpx.TransportError:
+                time.sleep(0.01)
+        else:
+            raise SystemExit(f"no answer within {WAIT_SECONDS} s: {' '.join(command)}")
+        yield process, time.perf_counter() - begun
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def memory_of(pid: int) -> float:
+    """Resident megabytes of a process."""
+    pages = int((Path("/proc") / str(pid) / "statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / MEGABYTE
+
+
+def main() -> None:
+    """Measure and keep."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n", maxsplit=1)[0])
+    parser.add_argument("--times", type=int, default=5)
+    times = parser.parse_args().times
+    with tempfile.TemporaryDirectory(prefix="kbench") as name:
+        folder = Path(name)
+        (folder / "empty_app.py").write_text(EMPTY)
+        redis = EmbeddedRedis(folder / "redis")
+        redis.start()
+        environment = {**os.environ, "VAR_DIR": name, "REDIS_URL": redis.url(), "LOG_LEVEL": "WARNING", "PYTHONPATH": str(ROOT)}
+        subprocess.run([sys.executable, "-m", "service.cli", "migrate"], cwd=ROOT, env=environment, check=True, capture_output=True)
+        ours, empty, resident = [], [], 0.0
+        for _ in range(times):
+            port = free_port()
+            with started([sys.executable, "-m", "service.cli", "serve"], port, {**environment, "PORT": str(port)}, ROOT) as (
+                process,
+                taken,
+            ):
+                ours.append(taken)
+                resident = memory_of(process.pid)
+            port = free_port()
+            command = [sys.executable, "-m", "uvicorn", "empty_app:app", "--port", str(port), "--log-level", "warning"]
+            with started(command, port, {**environment, "PYTHONPATH": name}, folder) as (_, taken):
+                empty.append(taken)
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "service.cli", "worker"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        time.sleep(SETTLED_AFTER_SECONDS)
+        of_worker = memory_of(worker.pid)
+        worker.terminate()
+        worker.wait(90)
+        redis.stop()
+    start = Figure(
+        "cold start of `kindling serve` to the first answer", times, statistics.median(ours), "s", statistics.median(empty),
+        "uvicorn with an empty application", WANTED, less_is_better=True,
+    )  # fmt: skip
+    keep(
+        "starting",
+        [
+            start,
+            Figure("resident memory of the API, idle, the matcher's model loaded", 1, resident, "MB"),
+            Figure("resident memory of a worker, idle, the matcher's model loaded", 1, of_worker, "MB"),
+        ],
+    )
+
+
+if __name__ == "__main__":
+    main()
