@@ -31,6 +31,10 @@ class Links:
         """One-click unsubscribe (RFC 8058) for a purpose (newsletter, nudges, all); never expires."""
         return f"{self._base}/unsubscribe/{self._tokens.sign(Purpose.UNSUBSCRIBE, f'{member_id.hex}.{purpose}')}"
 
+    def stay(self, member_id: UUID) -> str:
+        """Where somebody who was asked whether to stop says that they want to stay; never expires."""
+        return f"{self._base}/stay/{self._tokens.sign(Purpose.STAY, member_id.hex)}"
+
     def confirm(self, join_request_id: UUID, *, now: datetime) -> str:
         """Confirms a join request."""
         return f"{self._base}/confirm/{self._tokens.sign_timed(Purpose.CONFIRM, join_request_id.hex, now=now)}"
@@ -88,6 +92,10 @@ class Links:
     def member_of_preferences(self, token: str) -> UUID:
         """The member behind a preference link. Raises InvalidInput."""
         return _uuid(self._tokens.read(Purpose.PREFERENCES, token))
+
+    def member_of_stay(self, token: str) -> UUID:
+        """The member behind a link to stay. Raises InvalidInput."""
+        return _uuid(self._tokens.read(Purpose.STAY, token))
 
     def member_and_purpose_of_unsubscribe(self, token: str) -> tuple[UUID, str]:
         """The member and purpose behind an unsubscribe link. Raises InvalidInput."""

@@ -33,6 +33,11 @@ class Unapproved(StrEnum):
 
     HOLD = "hold"
     SEND = "send"
+class NudgeMode(StrEnum):
+    """Does a person look at nudges first?"""
+
+    REVIEW = "review"
+    AUTO = "auto"
 
 
 class Switch(StrEnum):
@@ -108,6 +113,7 @@ class Settings(BaseSettings):
     lapsed_after_days: int = Field(60, ge=1, le=3650)
     nudge_cooldown_days: int = Field(30, ge=1, le=3650)
     nudge_max: int = Field(3, ge=0, le=100)
+    nudge_mode: NudgeMode = NudgeMode.REVIEW
     welcome_mode: WelcomeMode = WelcomeMode.REVIEW
     welcome_after_hours: int = Field(0, ge=0, le=720)
     welcome_follow_up_days: int = Field(7, ge=0, le=90)

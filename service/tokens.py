@@ -24,6 +24,7 @@ class Purpose(StrEnum):
     CONFIRM = "confirm"
     PREFERENCES = "preferences"
     UNSUBSCRIBE = "unsubscribe"
+    STAY = "stay"
     APPROVE = "approve"
     SIGN_IN = "sign_in"
     EVENT = "event"

@@ -26,6 +26,7 @@ from service.newsletter.feeds import collect_due_feeds
 from service.newsletter.reminding import remind_facilitator
 from service.outgoing.calling import call_due
 from service.outgoing.noticing import notice
+from service.nudges.by_itself import nudge_by_itself
 from service.parts import Parts
 from service.stories.asking import collect_told
 from service.webhooks.apply import apply_waiting
@@ -118,11 +119,12 @@ async def poll_reports(ctx: Context) -> int:
 
 
 async def keep_rhythm(ctx: Context) -> int:
-    """What the facilitator's week needs by itself: stories that came back, terms in leadership groups and their monthly notes."""
+    """What the facilitator's week needs by itself: stories that came back, terms in leadership groups and their monthly notes, and
+    nudges where they go by themselves."""
     parts = _parts(ctx)
     async with parts.database.transaction() as session:
         told = await collect_told(session, now=parts.clock.now())
-    return told + await run_leadership(parts)
+    return told + await run_leadership(parts) + await nudge_by_itself(parts)
 
 
 async def tell_others(ctx: Context) -> int:

@@ -1,144 +1,164 @@
-"""Drafting and queueing nudges: one personal letter per lapsed member, never two mails on a day."""
+"""Queueing nudges: one personal letter per lapsed member, never two mails on a day, and at the end the question whether to stop."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.auth.audit import record
-from service.events.models import Event, EventStatus
-from service.members.models import Member
 from service.messages.models import Delivery
-from service.messages.once_a_day import mailed_on_day
+from service.messages.once_a_day import day_of, mailed_on_day
 from service.messages.outbox import Recipient, queue_message
 from service.messages.quiet_hours import next_allowed
-from service.messages.rules import DeliveryStatus, MessageKind
+from service.messages.rules import DeliveryStatus, MessageKind, purpose_of
+from service.newsletter.models import Edition
+from service.newsletter.rules import WAITING
 from service.nudges.candidates import Candidate, nudge_candidates
+from service.nudges.letters import News, draft_letter, news_for_letters
 from service.nudges.rules import WhyNot
 from service.parts import Parts
 from service.rendering import Draft
 
-MOST_MISSED = 3
-MOST_EVENTS = 2
-QUESTION = "What would make it worth your while to look in again?"
+DAYS_LOOKED_AT = 3
+RUN = "run_nudges"
 
 
 @dataclass(frozen=True, slots=True)
 class NudgeResult:
-    """What was decided about one member, and what is on its way. `due_at` is None where nothing goes."""
+    """What was decided about one member, and what is on its way. `due_at` is None where nothing goes; `detail` also says why not yet."""
 
     candidate: Candidate
     due_at: datetime | None
     why_not: str
     detail: str
+    draft: Draft | None = None
     delivery_id: UUID | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Missed:
-    """One thing from the newsletters since; given by the caller, since nudges know nothing of editions."""
+async def plan_nudges(
+    session: AsyncSession, parts: Parts, *, now: datetime, member_ids: Sequence[UUID] = (), at_most: int | None = None
+) -> tuple[list[NudgeResult], News]:
+    """Every candidate with what is due for them and when, or why nothing is; queues nothing. Of more than `at_most` those quiet for
+    longest are taken.
+    """
+    candidates = await nudge_candidates(session, parts.settings, now=now, member_ids=member_ids)
+    news = await news_for_letters(session, now=now)
+    due = [c for c in candidates if c.decision.why_not is None]
+    days = _days(now, parts)
+    taken = {day: await _taken(session, due, parts, at=day) for day in days}
+    left = len(due) if at_most is None else at_most
+    results = []
+    for candidate in candidates:
+        decision = candidate.decision
+        at = next((day for day in days if candidate.member.id not in taken[day]), None)
+        if decision.why_not is not None:
+            results.append(NudgeResult(candidate, None, decision.why_not, decision.detail))
+        elif not left:
+            results.append(NudgeResult(candidate, None, WhyNot.ENOUGH, f"not more than {at_most} a day go by themselves"))
+        elif at is None:
+            results.append(NudgeResult(candidate, None, WhyNot.NO_FREE_DAY, "gets another mail on each of the next days"))
+        else:
+            left -= 1
+            results.append(NudgeResult(candidate, at, "", _when(at, now, parts), draft_letter(parts, candidate, news)))
+    return results, news
 
-    title: str
-    url: str
-    published_at: datetime
-    topics: tuple[str, ...] = ()
+
+def _days(now: datetime, parts: Parts) -> list[datetime]:
+    """The next instants, on different days, at which a nudge may leave."""
+    found = [next_allowed(MessageKind.NUDGE, now, parts.settings.zone)]
+    while len(found) < DAYS_LOOKED_AT:
+        next_day = day_of(found[-1], parts.settings.zone)[1].astimezone(UTC)
+        found.append(next_allowed(MessageKind.NUDGE, next_day, parts.settings.zone))
+    return found
 
 
-def draft_nudge(parts: Parts, candidate: Candidate, missed: Sequence[Missed], events: Sequence[Event]) -> Draft:
-    """The letter for one member: what they cared for, what they missed since, what is coming."""
-    member = candidate.member
-    since = member.last_active_at or member.joined_at or member.created_at
-    new = [m for m in missed if m.published_at > since]
-    near = sorted(new, key=lambda m: (not set(m.topics) & set(candidate.cared_for), -m.published_at.timestamp()))
-    return parts.renderer.draft(
-        MessageKind.NUDGE,
-        {
-            "first_name": member.first_name or "colleague",
-            "cared_for": list(candidate.cared_for),
-            "missed": [{"title": m.title, "url": m.url} for m in near[:MOST_MISSED]],
-            "events": [{"title": e.title, "starts_local": _local(parts, e.starts_at)} for e in events[:MOST_EVENTS]],
-            "question": QUESTION,
-            "facilitator_name": parts.settings.sender_name,
-        },
+async def _taken(session: AsyncSession, due: Sequence[Candidate], parts: Parts, *, at: datetime) -> set[UUID]:
+    """Whose day this is already: another mail goes to them, or the newsletter is planned for it."""
+    zone = parts.settings.zone
+    taken = await mailed_on_day(session, [c.member.id for c in due], at=at, zone=zone)
+    start, end = (instant.astimezone(UTC) for instant in day_of(at, zone))
+    planned = select(Edition.id).where(
+        col(Edition.status).in_(WAITING), col(Edition.scheduled_for) >= start, col(Edition.scheduled_for) < end
     )
+    if (await session.exec(planned.limit(1))).first() is not None:
+        taken |= {c.member.id for c in due if c.member.wants_newsletter}
+    return taken
 
 
-def _local(parts: Parts, at: datetime) -> str:
+def _when(at: datetime, now: datetime, parts: Parts) -> str:
+    """Why it does not go at once."""
+    if at == now:
+        return ""
     here = at.astimezone(parts.settings.zone)
-    return f"{here:%A} {here.day} {here:%B}, {here:%H:%M}"
-
-
-async def coming_events(session: AsyncSession, *, now: datetime) -> Sequence[Event]:
-    """Planned events from now on, next first."""
-    query = (
-        select(Event).where(Event.starts_at > now, Event.status == EventStatus.PLANNED).order_by(col(Event.starts_at)).limit(MOST_EVENTS)
-    )
-    return (await session.exec(query)).all()
+    return f"from {here:%A} {here.day} {here:%B}, {here:%H:%M}: quiet hours, or another mail before"
 
 
 async def run_nudges(
     session: AsyncSession,
     parts: Parts,
     *,
-    missed: Sequence[Missed],
     now: datetime,
     by: str,
     dry_run: bool = False,
     member_ids: Sequence[UUID] = (),
+    edits: Mapping[UUID, Draft] | None = None,
+    at_most: int | None = None,
 ) -> list[NudgeResult]:
-    """Queue a nudge for every candidate for whom one is due; who, why, when, or why not. A dry run queues nothing."""
-    candidates = await nudge_candidates(session, parts.settings, now=now, member_ids=member_ids)
-    due_at = next_allowed(MessageKind.NUDGE, now, parts.settings.zone)
-    due = [c for c in candidates if c.decision.why_not is None]
-    busy = await mailed_on_day(session, [c.member.id for c in due], at=due_at, zone=parts.settings.zone)
-    events = await coming_events(session, now=now)
-    results = []
-    for candidate in candidates:
-        decision = candidate.decision
-        if decision.why_not is not None:
-            results.append(NudgeResult(candidate, None, decision.why_not, decision.detail))
-        elif candidate.member.id in busy:
-            results.append(NudgeResult(candidate, None, WhyNot.MAILED_TODAY, "gets another mail on that day"))
-        elif dry_run:
-            results.append(NudgeResult(candidate, due_at, "", ""))
-        else:
-            delivery = await _queue(session, parts, candidate, missed, events, due_at=due_at, now=now)
-            refused = delivery.reason if delivery.status == DeliveryStatus.SKIPPED else ""
-            results.append(NudgeResult(candidate, None if refused else due_at, refused, "", delivery.id))
-    if not dry_run:
-        queued = sum(1 for r in results if r.delivery_id)
-        record(session, actor=by, action="run_nudges", subject_type="nudges", subject_id=now.date().isoformat(), now=now, queued=queued)
-    return results
-
-
-async def _queue(
-    session: AsyncSession,
-    parts: Parts,
-    candidate: Candidate,
-    missed: Sequence[Missed],
-    events: Sequence[Event],
-    *,
-    due_at: datetime,
-    now: datetime,
-) -> Delivery:
-    member: Member = candidate.member
-    day = due_at.astimezone(parts.settings.zone).date().isoformat()
-    content = parts.renderer.letter(
-        MessageKind.NUDGE,
-        draft_nudge(parts, candidate, missed, events),
-        preferences_url=parts.links.preferences(member.id),
-        unsubscribe_url=parts.links.unsubscribe(member.id, "nudges"),
+    """Queue what is due for every candidate; who, why, when, or why not. A dry run queues nothing. `edits`: these words instead of the
+    draft's.
+    """
+    results, _ = await plan_nudges(session, parts, now=now, member_ids=member_ids, at_most=at_most)
+    given = edits or {}
+    results = [_edited(result, given) for result in results]
+    if dry_run:
+        return results
+    queued = [await _queue(session, parts, result, now=now) if result.draft is not None else result for result in results]
+    record(
+        session,
+        actor=by,
+        action=RUN,
+        subject_type="nudges",
+        subject_id=now.astimezone(parts.settings.zone).date().isoformat(),
+        now=now,
+        queued=sum(1 for result in queued if result.due_at is not None),
     )
-    return await queue_message(
+    return queued
+
+
+def _edited(result: NudgeResult, edits: Mapping[UUID, Draft]) -> NudgeResult:
+    words = edits.get(result.candidate.member.id)
+    if words is None or result.draft is None:
+        return result
+    return NudgeResult(result.candidate, result.due_at, result.why_not, result.detail, words)
+
+
+async def _queue(session: AsyncSession, parts: Parts, result: NudgeResult, *, now: datetime) -> NudgeResult:
+    if result.draft is None or result.due_at is None:
+        raise ValueError("only what is due can be queued")
+    member, kind = result.candidate.member, result.candidate.decision.kind
+    day = result.due_at.astimezone(parts.settings.zone).date().isoformat()
+    content = parts.renderer.letter(
+        kind,
+        result.draft,
+        preferences_url=parts.links.preferences(member.id),
+        unsubscribe_url=parts.links.unsubscribe(member.id, purpose_of(kind)),
+    )
+    delivery: Delivery = await queue_message(
         session,
         parts,
-        key=f"nudge:{member.id}:{day}",
-        kind=MessageKind.NUDGE,
+        key=f"{kind}:{member.id}:{day}",
+        kind=kind,
         recipient=Recipient.of(member),
         content=content,
         now=now,
-        due_at=due_at,
+        due_at=result.due_at,
     )
+    if delivery.status == DeliveryStatus.SKIPPED:
+        return NudgeResult(result.candidate, None, delivery.reason, "", result.draft, delivery.id)
+    if kind is MessageKind.SUNSET:
+        member.sunset_at = result.due_at
+        session.add(member)
+    return NudgeResult(result.candidate, result.due_at, "", result.detail, result.draft, delivery.id)

@@ -1,28 +1,37 @@
 """Routes for nudges: who would get one and why not, and sending them."""
 
 from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StringConstraints
 
-from service.auth.access import SENDS, CallerDep
+from service.auth.access import CallerDep
 from service.deps import NowDep, PartsDep, SessionDep
-from service.nudges.actions import NudgeResult, coming_events, draft_nudge, run_nudges
-from service.nudges.candidates import nudge_candidates
-from service.nudges.missed import missed_items
+from service.nudges.actions import NudgeResult, plan_nudges, run_nudges
+from service.nudges.letters import missed_by
+from service.rendering import Draft
 
 router = APIRouter(tags=["nudges"])
+MOST_AT_ONCE = 1000
 
 
 class NudgePublic(BaseModel):
-    """One lapsed member: why a nudge is due, or why not, what they cared for, and when it goes."""
+    """One member: why a mail is due (`kind`: a nudge, or the question whether to stop), or why not; what they cared for and missed."""
 
     member_id: UUID
+    kind: str
     why: str
     why_not: str
     detail: str
-    cared_for: list[str]
+    state: str
+    nudges: int = Field(description="nudges since the last sign of life")
+    last_nudge_at: datetime | None
+    cared_for: list[str] = Field(description="their interests and topics they followed links to")
+    attended: list[str] = Field(description="events they came to, latest first")
+    join_reason: str
+    missed: list[str] = Field(description="titles from the editions since they were last seen, nearest first")
     last_active_at: datetime | None
     due_at: datetime | None = None
     delivery_id: UUID | None = None
@@ -36,47 +45,57 @@ class NudgeList(BaseModel):
     items: list[NudgePublic]
 
 
+class NudgeEdit(BaseModel):
+    """Your words for one member, instead of the draft's; the body is Markdown."""
+
+    member_id: UUID
+    subject: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\r\n\x00]*$")]
+    body: Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=r"^[^\x00]*$")]
+
+
 class NudgeRun(BaseModel):
-    """What to run: `dry_run` queues nothing; `member_ids` restricts it to these members."""
+    """What to run: `dry_run` queues nothing; `member_ids` restricts it to these members, `edits` without `member_ids` to those edited."""
 
     dry_run: bool = False
-    member_ids: list[UUID] = Field(default_factory=list, max_length=1000)
+    member_ids: list[UUID] = Field(default_factory=list, max_length=MOST_AT_ONCE)
+    edits: list[NudgeEdit] = Field(default_factory=list, max_length=100)
 
 
 @router.get("/nudges/candidates")
 async def list_candidates(session: SessionDep, parts: PartsDep, now: NowDep) -> NudgeList:
-    """Lapsed members with the drafted letter, and those left out with the reason."""
-    candidates = await nudge_candidates(session, parts.settings, now=now)
-    missed = await missed_items(session, now=now)
-    events = await coming_events(session, now=now)
-    items = []
-    for c in candidates:
-        shown = _public(NudgeResult(c, None, c.decision.why_not or "", c.decision.detail))
-        if c.decision.why_not is None:
-            draft = draft_nudge(parts, c, missed, events)
-            shown.draft_subject, shown.draft_body = draft.subject, draft.body
-        items.append(shown)
-    return NudgeList(items=items)
+    """Lapsed members with the drafted letter and when it would go, and those left out with the reason."""
+    results, news = await plan_nudges(session, parts, now=now)
+    return NudgeList(items=[_public(r, [m.title for m in missed_by(r.candidate, news)]) for r in results])
 
 
-@router.post("/nudges/run", openapi_extra=SENDS)
+@router.post("/nudges/run")
 async def run(session: SessionDep, parts: PartsDep, now: NowDep, caller: CallerDep, body: NudgeRun | None = None) -> NudgeList:
-    """Queue a nudge for everybody for whom one is due; answers who, why, when, or why not."""
+    """Queue what is due; answers who, why, when, or why not. A member who shows a sign of life before it goes does not get it."""
     wanted = body or NudgeRun()
-    missed = await missed_items(session, now=now)
-    results = await run_nudges(session, parts, missed=missed, now=now, by=caller.name, dry_run=wanted.dry_run, member_ids=wanted.member_ids)
-    return NudgeList(items=[_public(r) for r in results])
+    edits = {edit.member_id: Draft(edit.subject, edit.body) for edit in wanted.edits}
+    ids = wanted.member_ids or list(edits)
+    results = await run_nudges(session, parts, now=now, by=caller.name, dry_run=wanted.dry_run, member_ids=ids, edits=edits)
+    return NudgeList(items=[_public(r, []) for r in results])
 
 
-def _public(result: NudgeResult) -> NudgePublic:
+def _public(result: NudgeResult, missed: list[str]) -> NudgePublic:
     c = result.candidate
     return NudgePublic(
         member_id=c.member.id,
+        kind=c.decision.kind,
         why=c.decision.why,
         why_not=result.why_not,
         detail=result.detail,
-        cared_for=list(c.cared_for),
+        state=c.member.engagement_state,
+        nudges=c.decision.nudges,
+        last_nudge_at=c.last_nudge_at,
+        cared_for=c.cared.topics,
+        attended=c.cared.events,
+        join_reason=c.cared.reason,
+        missed=missed,
         last_active_at=c.member.last_active_at,
         due_at=result.due_at,
         delivery_id=result.delivery_id,
+        draft_subject=result.draft.subject if result.draft else "",
+        draft_body=result.draft.body if result.draft else "",
     )

@@ -1,56 +1,60 @@
-"""Who may need a nudge, with what decides, what they cared for and what they missed: a handful of queries for everybody."""
+"""Who may need a nudge, with what decides and what they cared for: a handful of queries for everybody."""
 
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
-from sqlmodel import col, func, select
+from sqlmodel import col, func, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from service.engagement.models import EngagementEvent
-from service.engagement.rules import EngagementKind, Verdict
+from service.engagement.models import Reply
+from service.engagement.standings import received_times, standing_now
 from service.members.models import Member
 from service.members.rules import MemberStatus
 from service.messages.models import Delivery
 from service.messages.once_a_day import mailed_on_day
 from service.messages.rules import DeliveryStatus, MessageKind, RecipientFacts, may_send
 from service.messages.suppressions import stops_for
+from service.nudges.cared import Cared, cared_for
 from service.nudges.rules import Decision, NudgeFacts, NudgePolicy, decide
-from service.resources.models import Resource
 from service.settings import Settings
 
 MOST_LOOKED_AT = 5000
 CHUNK = 400
-MOST_INTERESTS = 3
 _GONE_OUT = [DeliveryStatus.SKIPPED, DeliveryStatus.REJECTED, DeliveryStatus.FAILED]
+_WROTE_BACK = ["reply", "unsubscribe_request"]
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One lapsed member: the decision, what they cared for, and when they were last seen."""
+    """One member: the decision, what they cared for, and the nudges they had."""
 
     member: Member
     decision: Decision
-    cared_for: tuple[str, ...]
+    cared: Cared
+    last_nudge_at: datetime | None
 
 
 def policy_of(settings: Settings) -> NudgePolicy:
     """The settings as a policy."""
-    return NudgePolicy(settings.lapsed_after_days, settings.nudge_cooldown_days, settings.nudge_max)
+    return NudgePolicy(settings.nudge_cooldown_days, settings.nudge_max)
 
 
 async def nudge_candidates(session: AsyncSession, settings: Settings, *, now: datetime, member_ids: Sequence[UUID] = ()) -> list[Candidate]:
-    """Members quiet for longer than LAPSED_AFTER_DAYS (or exactly those asked for), longest quiet first, each with a decision."""
+    """Members quiet for longer than LAPSED_AFTER_DAYS and those nudged lately (or exactly those asked for), longest quiet first, each
+    with a decision.
+    """
     cutoff = now - timedelta(days=settings.lapsed_after_days)
     seen = func.coalesce(Member.last_active_at, Member.joined_at, Member.created_at)
     query = select(Member).where(col(Member.erased_at).is_(None))
     if member_ids:
         query = query.where(col(Member.id).in_(list(member_ids)))
     else:
-        query = query.where(Member.status == MemberStatus.SUBSCRIBED, seen <= cutoff)
+        lately = now - timedelta(days=settings.nudge_cooldown_days)
+        nudged = select(Delivery.member_id).where(Delivery.kind == MessageKind.NUDGE, col(Delivery.accepted_at) >= lately)
+        query = query.where(Member.status == MemberStatus.SUBSCRIBED, or_(seen <= cutoff, col(Member.id).in_(nudged)))
     members = (await session.exec(query.order_by(seen, col(Member.id)).limit(MOST_LOOKED_AT))).all()
     found: list[Candidate] = []
     for start in range(0, len(members), CHUNK):
@@ -60,66 +64,59 @@ async def nudge_candidates(session: AsyncSession, settings: Settings, *, now: da
 
 async def _decided(session: AsyncSession, members: Sequence[Member], settings: Settings, *, now: datetime) -> list[Candidate]:
     ids = [m.id for m in members]
-    received = await _received(session, ids)
+    received = await received_times(session, ids)
     nudged = await _nudged(session, ids)
+    replied, held = await _replies(session, ids)
     today = await mailed_on_day(session, ids, at=now, zone=settings.zone)
     stops = await stops_for(session, [m.email_key for m in members])
-    topics = await _topics_clicked(session, ids)
+    cared = await cared_for(session, members)
     candidates = []
     for m in members:
         joined = m.joined_at or m.created_at
         since = max(joined, m.last_active_at or joined)
+        last_nudge_at = max(nudged[m.id], default=None)
         facts = NudgeFacts(
-            joined_at=joined,
-            last_active_at=m.last_active_at,
-            received_since=sum(1 for at in received[m.id] if at > since),
+            standing=standing_now(m, received, now=now, lapsed_after_days=settings.lapsed_after_days),
             nudged_at=tuple(at for at in nudged[m.id] if at > since),
+            last_nudge_at=last_nudge_at,
+            replied_at=replied.get(m.id),
+            reply_held=m.id in held,
             mailed_today=m.id in today,
-            in_sunset=m.sunset_at is not None,
-            refusal=may_send(MessageKind.NUDGE, RecipientFacts(m.status, m.wants_newsletter, m.wants_nudges, stops.get(m.email_key, ()))),
+            asked_at=m.sunset_at,
+            refusal=may_send(MessageKind.NUDGE, RecipientFacts.of(m, stops.get(m.email_key, ()))),
         )
-        cared = tuple(dict.fromkeys([*m.interests, *topics[m.id]]))[:MOST_INTERESTS]
-        candidates.append(Candidate(m, decide(facts, policy_of(settings), now=now), cared))
+        candidates.append(Candidate(m, decide(facts, policy_of(settings), now=now), cared[m.id], last_nudge_at))
     return candidates
 
 
-async def _received(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, list[datetime]]:
-    query = select(Delivery.member_id, Delivery.accepted_at).where(
-        col(Delivery.member_id).in_(list(ids)), col(Delivery.accepted_at).is_not(None), col(Delivery.bounced_at).is_(None)
-    )
-    return await _times(session, query)
-
-
 async def _nudged(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, list[datetime]]:
+    """When each was or will be nudged, earliest first."""
     query = (
         select(Delivery.member_id, Delivery.due_at)
         .where(col(Delivery.member_id).in_(list(ids)), Delivery.kind == MessageKind.NUDGE, col(Delivery.status).not_in(_GONE_OUT))
         .order_by(col(Delivery.due_at))
     )
-    return await _times(session, query)
-
-
-async def _times(session: AsyncSession, query: Any) -> dict[UUID, list[datetime]]:  # any select of member id and time
     found: dict[UUID, list[datetime]] = defaultdict(list)
     for member_id, at in (await session.exec(query)).all():
-        found[member_id].append(at)
-    return found
-
-
-async def _topics_clicked(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, list[str]]:
-    """Topics of the resources whose links a member followed, latest first."""
-    query = (
-        select(EngagementEvent.member_id, Resource.topics)
-        .join(Resource, col(Resource.url) == col(EngagementEvent.url))
-        .where(
-            col(EngagementEvent.member_id).in_(list(ids)),
-            EngagementEvent.kind == EngagementKind.CLICK,
-            col(EngagementEvent.verdict).in_([Verdict.HUMAN, Verdict.UNSURE]),
-        )
-        .order_by(col(EngagementEvent.at).desc())
-    )
-    found: dict[UUID, list[str]] = defaultdict(list)
-    for member_id, topics in (await session.exec(query)).all():
         if member_id is not None:
-            found[member_id] += topics[:1]
+            found[member_id].append(at)
     return found
+
+
+async def _replies(session: AsyncSession, ids: Sequence[UUID]) -> tuple[dict[UUID, datetime], set[UUID]]:
+    """When each last wrote back, and for whom a mail waits since its sender may be somebody else."""
+    query = select(Reply.member_id, Reply.at, Reply.held_reason, Reply.released_at).where(
+        col(Reply.member_id).in_(list(ids)),
+        col(Reply.kind).in_(_WROTE_BACK),
+        or_(col(Reply.held_reason) == "", col(Reply.released_at).is_not(None), col(Reply.answered_at).is_(None)),
+    )
+    latest: dict[UUID, datetime] = {}
+    held: set[UUID] = set()
+    for member_id, at, reason, released_at in (await session.exec(query)).all():
+        if member_id is None:
+            continue
+        if not reason or released_at is not None:
+            latest[member_id] = max(at, latest.get(member_id, at))
+        else:
+            held.add(member_id)
+    return latest, held

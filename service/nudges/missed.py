@@ -1,5 +1,6 @@
 """What members have missed: the items of the editions sent lately."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -7,10 +8,19 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.newsletter.models import ContentItem, Edition
-from service.nudges.actions import Missed
 
 LOOK_BACK = timedelta(days=180)
 MOST_EDITIONS = 26
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """One thing from the newsletters since."""
+
+    title: str
+    url: str
+    published_at: datetime
+    topics: tuple[str, ...] = ()
 
 
 async def missed_items(session: AsyncSession, *, now: datetime) -> list[Missed]:

@@ -4,75 +4,89 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from service.engagement.score import LapsePolicy, MemberState, standing
+from service.engagement.score import MemberState, Standing
+from service.messages.rules import MessageKind
 
 
 class WhyNot(StrEnum):
     """Why a member gets no nudge now."""
 
     NOT_LAPSED = "not_lapsed"
+    REPLIED = "replied"
     COOLDOWN = "cooldown"
     MAXIMUM = "maximum_reached"
     MAILED_TODAY = "mailed_today"
     SUNSET = "asked_whether_to_stop"
     MAY_NOT = "may_not_be_mailed"
+    ENOUGH = "enough_for_today"
+    NO_FREE_DAY = "no_free_day"
+
+
+LEFT = frozenset({MemberState.LAPSED, MemberState.GONE})
 
 
 @dataclass(frozen=True, slots=True)
 class NudgePolicy:
-    """When a nudge is due. Days."""
+    """When a nudge is due. `maximum` nudges for one lapse, `cooldown_days` apart; as long after the last they are asked whether to stop."""
 
-    lapsed_after_days: int
     cooldown_days: int
     maximum: int
 
 
 @dataclass(frozen=True, slots=True)
 class NudgeFacts:
-    """What decides about one member. `nudged_at` are the nudges since the last sign of life, earliest first; `refusal` is what
+    """What decides about one member. `nudged_at` are the nudges since the last sign of life, earliest first, `last_nudge_at` the latest
+    of all; `replied_at` is their latest reply, `reply_held` whether one waits for a person to look at its sender; `refusal` is what
     `may_send` said."""
 
-    joined_at: datetime
-    last_active_at: datetime | None
-    received_since: int
+    standing: Standing
     nudged_at: tuple[datetime, ...]
+    last_nudge_at: datetime | None
+    replied_at: datetime | None
+    reply_held: bool
     mailed_today: bool
-    in_sunset: bool
+    asked_at: datetime | None
     refusal: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A nudge is due when `why_not` is None; `why` says in words why it is."""
+    """A mail is due when `why_not` is None: `kind` says whether it is a nudge or the question whether to stop. `why` says in words why."""
 
     why: str
     why_not: WhyNot | None
     detail: str
-    last: bool
+    kind: MessageKind
+    nudges: int
 
 
 def decide(facts: NudgeFacts, policy: NudgePolicy, *, now: datetime) -> Decision:
     """Is a nudge due for this member? A person who shows any sign of life is out of it at once: the count starts anew."""
-    where = standing(
-        joined_at=facts.joined_at,
-        last_sign_at=facts.last_active_at,
-        received_since=facts.received_since,
-        now=now,
-        policy=LapsePolicy(lapsed_after_days=policy.lapsed_after_days),
-    )
-    why = f"{where.quiet_days} days without a sign of life, {where.received} mails since"
     count = len(facts.nudged_at)
-    last = count + 1 >= policy.maximum
+    kind = MessageKind.SUNSET if policy.maximum and count >= policy.maximum else MessageKind.NUDGE
+    why = f"{facts.standing.quiet_days} days without a sign of life, {facts.standing.received} mails since"
+    why_not, detail = _why_not(facts, policy, now=now)
+    return Decision(why, why_not, detail, kind, count)
+
+
+def _why_not(facts: NudgeFacts, policy: NudgePolicy, *, now: datetime) -> tuple[WhyNot | None, str]:
+    if facts.asked_at is not None:
+        return WhyNot.SUNSET, f"since {facts.asked_at.date().isoformat()}; nothing is sent until they answer"
     if facts.refusal is not None:
-        return Decision(why, WhyNot.MAY_NOT, facts.refusal, last)
-    if where.state not in {MemberState.LAPSED, MemberState.GONE}:
-        return Decision(why, WhyNot.NOT_LAPSED, where.state, last)
-    if facts.in_sunset:
-        return Decision(why, WhyNot.SUNSET, "waits for an answer", last)
-    if count >= policy.maximum:
-        return Decision(why, WhyNot.MAXIMUM, f"{count} nudges since the last sign of life", last)
-    if facts.nudged_at and now - facts.nudged_at[-1] < timedelta(days=policy.cooldown_days):
-        return Decision(why, WhyNot.COOLDOWN, f"last nudge on {facts.nudged_at[-1].date().isoformat()}", last)
+        return WhyNot.MAY_NOT, facts.refusal
+    if facts.reply_held:
+        return WhyNot.REPLIED, "a reply under their name waits for you to look at its sender"
+    if facts.standing.state not in LEFT:
+        if facts.replied_at is not None and facts.last_nudge_at is not None and facts.replied_at >= facts.last_nudge_at:
+            return WhyNot.REPLIED, f"on {facts.replied_at.date().isoformat()}"
+        return WhyNot.NOT_LAPSED, facts.standing.state
+    if not policy.maximum:
+        return WhyNot.MAXIMUM, "NUDGE_MAX is 0: nobody is nudged"
+    if facts.nudged_at and (again := facts.nudged_at[-1] + timedelta(days=policy.cooldown_days)) > now:
+        what = f"last nudge on {facts.nudged_at[-1].date().isoformat()}"
+        if len(facts.nudged_at) >= policy.maximum:
+            return WhyNot.MAXIMUM, f"{len(facts.nudged_at)} nudges, {what}; asked whether to stop from {again.date().isoformat()}"
+        return WhyNot.COOLDOWN, f"{what}, again from {again.date().isoformat()}"
     if facts.mailed_today:
-        return Decision(why, WhyNot.MAILED_TODAY, "gets another mail today", last)
-    return Decision(why, None, "", last)
+        return WhyNot.MAILED_TODAY, "gets another mail today"
+    return None, ""

@@ -7,13 +7,13 @@ from fastapi.responses import HTMLResponse
 
 from service.deps import NowDep, PartsDep, SessionDep
 from service.errors import InvalidInput, NotFound
-from service.members.rules import ConsentPurpose
+from service.members.rules import ConsentPurpose, MemberStatus
 from service.messages.rules import SuppressionPurpose
 from service.pages.consent_texts import STAY_WITH_LESS
 from service.pages.forms import ClientIp, FormDep
 from service.pages.looks import page
 from service.parts import Parts
-from service.welcome.leaving import Left, leave, purpose_named, stay_with_less
+from service.welcome.leaving import Left, leave, purpose_named, stay, stay_with_less
 
 router = APIRouter(include_in_schema=False)
 
@@ -49,6 +49,28 @@ async def post_unsubscribe(token: str, form: FormDep, session: SessionDep, parts
         purpose = SuppressionPurpose.ALL
     source = "one_click" if form.one(ONE_CLICK) else "unsubscribe_page"
     return _good_bye(parts, token, await leave(session, parts, member_id, purpose, now=now, source=source))
+
+
+@router.api_route("/stay/{token}", methods=["GET", "HEAD"])
+async def show_stay(token: str, parts: PartsDep) -> HTMLResponse:
+    """The button behind "keep me on the list"; looking at the page is no answer."""
+    return page(parts.settings, "stay.html", token=token, leave_url=parts.links.unsubscribe(_staying(parts, token), SuppressionPurpose.ALL))
+
+
+@router.post("/stay/{token}")
+async def post_stay(token: str, session: SessionDep, parts: PartsDep, now: NowDep) -> HTMLResponse:
+    """Their answer: mail goes on. Who has left meanwhile is not brought back by it."""
+    standing = await stay(session, _staying(parts, token), now=now)
+    if standing != MemberStatus.SUBSCRIBED:
+        return page(parts.settings, "not_on_the_list.html", standing=standing)
+    return page(parts.settings, "staying.html")
+
+
+def _staying(parts: Parts, token: str) -> UUID:
+    try:
+        return parts.links.member_of_stay(token)
+    except InvalidInput as error:
+        raise NotFound(error.detail) from error
 
 
 def _good_bye(parts: Parts, token: str, left: Left) -> HTMLResponse:

@@ -93,6 +93,18 @@ async def _may_stay(session: AsyncSession, member: Member, *, now: datetime) -> 
     return left_at is not None and now - left_at <= STAY_WITHIN and all(stop.reason in FORGIVEN_WHEN_ASKED for stop in stops)
 
 
+async def stay(session: AsyncSession, member_id: UUID, *, now: datetime) -> str:
+    """They were asked whether we should stop, and want to stay: the silence ends. Their standing; nothing changes for who has left."""
+    member = await session.get(Member, member_id, with_for_update=True)
+    if member is None or member.status != MemberStatus.SUBSCRIBED:
+        return member.status if member is not None else MemberStatus.ERASED
+    asked = member.sunset_at.isoformat() if member.sunset_at else now.date().isoformat()
+    await record_by_hand(session, EngagementKind.FORM, member_id=member.id, about=f"stay:{asked}", at=now, now=now, source="page")
+    member.sunset_at = None
+    session.add(member)
+    return member.status
+
+
 async def stay_with_less(
     session: AsyncSession,
     parts: Parts,

@@ -1,0 +1,84 @@
+"""The letters: a nudge with what the member cared for and missed, and after the last one the question whether to stop."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from service.events.models import Event, EventStatus
+from service.messages.rules import MessageKind
+from service.nudges.candidates import Candidate
+from service.nudges.missed import Missed, missed_items
+from service.parts import Parts
+from service.rendering import Draft
+
+MOST_MISSED = 3
+MOST_EVENTS = 2
+LONGEST_REASON = 160
+QUESTION = "What would make it worth your while to look in again?"
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What happened in the community and what is coming: the same for everybody who is written to in one run."""
+
+    missed: Sequence[Missed]
+    events: Sequence[Event]
+
+
+async def news_for_letters(session: AsyncSession, *, now: datetime) -> News:
+    """Items of the editions of the last half year, and the next planned events."""
+    coming = (
+        select(Event).where(Event.starts_at > now, Event.status == EventStatus.PLANNED).order_by(col(Event.starts_at)).limit(MOST_EVENTS)
+    )
+    return News(await missed_items(session, now=now), (await session.exec(coming)).all())
+
+
+def missed_by(candidate: Candidate, news: News) -> list[Missed]:
+    """What this member missed since they were last seen: what they cared for first, then the newest."""
+    member = candidate.member
+    since = member.last_active_at or member.joined_at or member.created_at
+    new = [m for m in news.missed if m.published_at > since]
+    near = sorted(new, key=lambda m: (not set(m.topics) & set(candidate.cared.topics), -m.published_at.timestamp()))
+    return near[:MOST_MISSED]
+
+
+def draft_letter(parts: Parts, candidate: Candidate, news: News) -> Draft:
+    """The letter that is due for this member, as a person may still change it."""
+    member = candidate.member
+    if candidate.decision.kind is MessageKind.SUNSET:
+        return parts.renderer.draft(
+            MessageKind.SUNSET,
+            {
+                "first_name": member.first_name or "colleague",
+                "facilitator_name": parts.settings.sender_name,
+                "stay_url": parts.links.stay(member.id),
+            },
+        )
+    cared = candidate.cared
+    return parts.renderer.draft(
+        MessageKind.NUDGE,
+        {
+            "first_name": member.first_name or "colleague",
+            "cared_for": cared.topics,
+            "attended": cared.events[0] if cared.events else "",
+            "reason": _short(cared.reason),
+            "missed": [{"title": m.title, "url": m.url} for m in missed_by(candidate, news)],
+            "events": [{"title": e.title, "starts_local": _local(parts, e.starts_at)} for e in news.events],
+            "question": QUESTION,
+            "facilitator_name": parts.settings.sender_name,
+        },
+    )
+
+
+def _short(reason: str) -> str:
+    """A reason to join on one line; a long one is cut between words."""
+    words = " ".join(reason.split())
+    return words if len(words) <= LONGEST_REASON else words[:LONGEST_REASON].rpartition(" ")[0] + " …"
+
+
+def _local(parts: Parts, at: datetime) -> str:
+    here = at.astimezone(parts.settings.zone)
+    return f"{here:%A} {here.day} {here:%B}, {here:%H:%M}"
