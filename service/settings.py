@@ -33,6 +33,8 @@ class Unapproved(StrEnum):
 
     HOLD = "hold"
     SEND = "send"
+
+
 class NudgeMode(StrEnum):
     """Does a person look at nudges first?"""
 

@@ -24,9 +24,9 @@ from service.messages.sending import deliver_due as send_due
 from service.newsletter.due import run_due
 from service.newsletter.feeds import collect_due_feeds
 from service.newsletter.reminding import remind_facilitator
+from service.nudges.by_itself import nudge_by_itself
 from service.outgoing.calling import call_due
 from service.outgoing.noticing import notice
-from service.nudges.by_itself import nudge_by_itself
 from service.parts import Parts
 from service.stories.asking import collect_told
 from service.webhooks.apply import apply_waiting

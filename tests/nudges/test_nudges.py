@@ -52,9 +52,8 @@ async def test_those_left_out_are_told_why(parts: Parts, clock: FrozenClock) -> 
         row = await a_delivery(session, parts, nudged, key="nudge:before", kind=MessageKind.NUDGE)
         row.status, row.due_at = DeliveryStatus.ACCEPTED, TUESDAY - timedelta(days=29)
         row.accepted_at = row.due_at
-        session.add(
-            Reply(message_key="k", member_id=forged.id, kind="reply", at=TUESDAY, received_at=TUESDAY, held_reason="another address")
-        )
+        held = "another address"
+        session.add(Reply(message_key="k", member_id=forged.id, kind="reply", at=TUESDAY, received_at=TUESDAY, held_reason=held))
         session.add(row)
     found = await run(parts)
     assert {m.email.split("@")[0]: found[m.id].why_not for m in (hardly, gone, today, nudged, declined, forged)} == {
