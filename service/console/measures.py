@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Response
 
@@ -91,12 +91,13 @@ async def quarter(quarter: Quarter, desk: DeskDep) -> Response:
     return await desk.page("quarter.html", here=HERE, figures=found, charts=charts if kinds else {})
 
 
-@router.get("/{quarter}/table.csv")
-async def as_csv(quarter: Quarter, desk: DeskDep) -> Response:
-    """Every figure as a row."""
-    text = await desk.api.text(f"/measures/{quarter}.csv")
-    headers = {"Content-Disposition": f'attachment; filename="measures-{quarter}.csv"'}
-    return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
+@router.get("/{quarter}/file.{ending}")
+async def as_file(quarter: Quarter, ending: Literal["csv", "pdf", "xlsx"], desk: DeskDep) -> Response:
+    """The figures as a table, the report as a PDF or a workbook."""
+    answer = await desk.api.call("GET", f"/measures/{quarter}.{ending}")
+    kind = answer.headers["content-type"]
+    headers = {"Content-Disposition": f'attachment; filename="measures-{quarter}.{ending}"'}
+    return Response(answer.content, media_type=kind, headers=headers)
 
 
 @router.get("/{quarter}/print")

@@ -48,8 +48,10 @@ def _form_of(edition: Json) -> Form:
     return Form({name: [edition[name]] for name in TEXTS})
 
 
-async def board(desk: Desk, edition_id: UUID, *, form: Form | None = None, error: ServiceError | None = None) -> HTMLResponse:
-    """The board of a draft, or where an edition stands."""
+async def board(
+    desk: Desk, edition_id: UUID, *, form: Form | None = None, error: ServiceError | None = None, looked_over: bool = False
+) -> HTMLResponse:
+    """The board of a draft, or where an edition stands. Looking it over counts all readers, so that follows where there is script."""
     edition = await desk.api.get(f"/editions/{edition_id}")
     drafting = edition["status"] == "draft"
     found = await desk.api.get("/content", status="accepted", limit=50) if drafting else {"items": []}
@@ -63,7 +65,7 @@ async def board(desk: Desk, edition_id: UUID, *, form: Form | None = None, error
         items=await _items(desk, edition_id),
         accepted=[i for i in found["items"] if i["id"] not in inside],
         collected=[i for i in new["items"] if i["id"] not in inside],
-        checklist=await desk.api.get(f"/editions/{edition_id}/checklist") if drafting else None,
+        checklist=await desk.api.get(f"/editions/{edition_id}/checklist") if drafting and looked_over else None,
         form=form or _form_of(edition),
         wrong=wrongs(error, LABELS) if error else (),
         running=edition["status"] in ON_ITS_WAY,
@@ -72,9 +74,18 @@ async def board(desk: Desk, edition_id: UUID, *, form: Form | None = None, error
 
 
 @router.get("/{edition_id}")
-async def edition(edition_id: UUID, desk: DeskDep) -> Response:
+async def edition(edition_id: UUID, desk: DeskDep, look: str = "") -> Response:
     """One edition."""
-    return await board(desk, edition_id)
+    return await board(desk, edition_id, looked_over=bool(look))
+
+
+@router.get("/{edition_id}/checklist")
+async def checklist(edition_id: UUID, desk: DeskDep) -> Response:
+    """What is missing, who gets it, and the approval: a part of the page."""
+    if not desk.is_partial:
+        return desk.to(f"{HERE}/{edition_id}", look="yes")
+    found = await desk.api.get(f"/editions/{edition_id}/checklist")
+    return desk.part("_checklist.html", edition=await desk.api.get(f"/editions/{edition_id}"), checklist=found)
 
 
 @router.get("/{edition_id}/progress")
@@ -178,5 +189,5 @@ async def send_test(edition_id: UUID, desk: DeskDep, form: OwnForm) -> Response:
     try:
         await desk.api.post(f"/editions/{edition_id}/test", {"emails": emails})
     except ServiceError as error:
-        return await board(desk, edition_id, error=error)
+        return await board(desk, edition_id, error=error, looked_over=True)
     return desk.to(f"{HERE}/{edition_id}", done="test")

@@ -1,17 +1,21 @@
 """Today: what waits for the facilitator, the next edition, what the last one did, what is coming. Each line leads to where it is done."""
 
 from datetime import timedelta
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 
 from service.clock import local
 from service.console.access import ConsoleRoute, DeskDep
 from service.console.desk import Desk
 from service.console.inside import Json
 from service.console.people_shown import people_named
+from service.console.places import place_of
+from service.errors import NotFound
 
 router = APIRouter(route_class=ConsoleRoute)
 SHOWN = 5
+AHEAD = frozenset({"draft", "approved", "scheduled", "sending"})
 EVENTS_AHEAD = timedelta(days=14)
 RHYTHM = {
     0: "Monday: see what worked last week, and complete what the next edition lacks.",
@@ -25,31 +29,43 @@ RHYTHM = {
 
 
 @router.get("")
-async def today(desk: DeskDep) -> Response:
-    """The day's work."""
-    api = desk.api
-    replies = await api.get("/replies", unanswered=True, limit=100)
-    requests = await api.get("/join-requests", status="open", limit=100)
-    editions = await api.all("/editions", most=30)
-    ahead = [e for e in editions if e["status"] in {"draft", "approved", "scheduled", "sending"}]
-    ahead.sort(key=lambda e: e["scheduled_for"] or "9999")
+async def today(desk: DeskDep, day: Annotated[str, Query(pattern=r"^(\d{4}-\d{2}-\d{2})?$")] = "") -> Response:
+    """The day's work, from the week's briefing; `day` looks at another day of a week."""
+    try:
+        week = await desk.api.get(f"/week/{day}" if day else "/week")
+    except NotFound:
+        return await _without_briefing(desk)
+    return await desk.page("week.html", here="/console", week=week, day=week["day"], place_of=place_of, **await _beside(desk))
+
+
+async def _beside(desk: Desk) -> dict[str, Any]:
+    """What stands beside the day's work: the next edition, what the last one did, what is coming."""
+    editions = await desk.api.all("/editions", most=30)
+    ahead = sorted((e for e in editions if e["status"] in AHEAD), key=lambda e: e["scheduled_for"] or "9999")
     sent = next((e for e in editions if e["status"] == "sent"), None)
-    waiting_replies, waiting_requests = replies["items"][::-1], requests["items"][::-1]
+    return {
+        "edition": ahead[0] if ahead else None,
+        "last": sent,
+        "report": await desk.api.get(f"/editions/{sent['id']}/report") if sent else None,
+        "events": await _coming(desk),
+        "activity": await desk.api.get("/activity"),
+    }
+
+
+async def _without_briefing(desk: Desk) -> Response:
+    replies = (await desk.api.get("/replies", unanswered=True, limit=100))["items"][::-1]
+    requests = (await desk.api.get("/join-requests", status="open", limit=100))["items"][::-1]
     return await desk.page(
         "today.html",
         here="/console",
         rhythm=RHYTHM[local(desk.now, desk.parts.settings.zone).weekday()],
-        replies=waiting_replies[:SHOWN],
-        reply_count=len(waiting_replies),
-        requests=waiting_requests[:SHOWN],
-        request_count=len(waiting_requests),
-        people=await people_named(desk, [r["member_id"] for r in (*waiting_replies[:SHOWN], *waiting_requests[:SHOWN])]),
-        edition=ahead[0] if ahead else None,
-        last=sent,
-        report=await api.get(f"/editions/{sent['id']}/report") if sent else None,
-        events=await _coming(desk),
-        collected=len(await api.all("/content", status="collected", most=100)),
-        activity=await api.get("/activity"),
+        replies=replies[:SHOWN],
+        reply_count=len(replies),
+        requests=requests[:SHOWN],
+        request_count=len(requests),
+        people=await people_named(desk, [r["member_id"] for r in (*replies[:SHOWN], *requests[:SHOWN])]),
+        collected=len(await desk.api.all("/content", status="collected", most=100)),
+        **await _beside(desk),
     )
 
 

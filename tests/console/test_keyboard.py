@@ -80,6 +80,7 @@ def test_without_script_on_a_phone_the_same_can_be_done(browser: Browser, site: 
     assert page.get_by_text("Ward sister").is_visible()
     page.goto(f"{site.base}/console/newsletter/{site.paths['edition']}")
     page.get_by_role("button", name="Take out: What we learnt from 40 falls huddles").click()
+    page.get_by_role("link", name="Look it over, and approve").click()
     page.get_by_role("button", name="Approve").click()
     assert page.get_by_text("Approved in your name.").is_visible()
     page.get_by_role("button", name="Cancel it").click()

@@ -101,7 +101,7 @@ def _tuesday(page: Page, kindling: Kindling) -> None:
     go(page, "Join requests")
     page.get_by_role("link", name="Start with the oldest").click()
     expect(page.get_by_role("heading", name="The welcome, as it will look")).to_be_visible(timeout=SOON)
-    expect(page.frame_locator("iframe[name=mail]").get_by_text("PDSA")).to_be_visible()
+    expect(page.frame_locator("iframe[name=mail]").get_by_text("PDSA").first).to_be_visible()
     page.get_by_label("A line of your own").fill("I will look for you on Thursday.")
     page.get_by_role("button", name="Show it above").click()
     expect(page.frame_locator("iframe[name=mail]").get_by_text("I will look for you on Thursday.")).to_be_visible()

@@ -51,7 +51,7 @@ def _free_port() -> int:
         return port
 
 
-def _parts(url: str, port: int, folder: Path) -> Parts:
+def parts_of(url: str, port: int, folder: Path) -> Parts:
     settings = Settings(
         _env_file=None,  # type: ignore[call-arg]
         var_dir=folder,
@@ -122,7 +122,7 @@ def running_site(url: str, folder: Path, fill: Fill = _people) -> Iterator[Site]
 
     @asynccontextmanager
     async def open_parts() -> AsyncIterator[Parts]:
-        parts = _parts(url, port, folder)
+        parts = parts_of(url, port, folder)
         paths.update(await fill(parts))
         opened.append(parts)
         yield parts
