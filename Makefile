@@ -62,6 +62,9 @@ docs: .venv/dev.stamp ## write the reference pages (settings, commands, API) fro
 bench: .venv/dev.stamp ## how fast, each beside its peer or limit: a table and a chart in bench/results/ (QUICK=1: small sizes)
 	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(NAMES)
 
+bench-console: .venv/dev.stamp ## how fast and how heavy each page of the console is, with 10,000 members
+	@$(BIN)/python -m bench.console --members 10000
+
 chaos: .venv/dev.stamp ## random kills (KILLS=1000 SEED=1): ends with how many mails were lost, doubled, stuck
 	@$(BIN)/python -m bench.chaos --kills $(or $(KILLS),1000) --seed $(or $(SEED),1)
 
@@ -72,4 +75,4 @@ lock: .tools/bin/uv ## work the lock files out again (no registry address is wri
 clean: ## remove what was set up (not var/, where your data is)
 	@rm -rf .venv .tools build *.egg-info
 
-.PHONY: help demo up test bench chaos fuzz lint format eval docs lock clean
+.PHONY: help demo up test bench bench-console chaos fuzz lint format eval docs lock clean
