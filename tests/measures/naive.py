@@ -64,6 +64,33 @@ def _list(history: History, quarter: tuple[int, int], zone: ZoneInfo, now: datet
     return len(on_list), len({c.organisation for c in on_list if c.organisation})
 
 
+def naive_groups(history: History, quarter: tuple[int, int], zone: ZoneInfo, now: datetime, by: str) -> dict[str, tuple[int, ...]]:
+    """By organisation (at the end of the quarter) or interest (today's): people, sent, delivered, opened, clicked."""
+    standing = {}
+    for change in sorted(history.changes, key=lambda c: c.at):
+        if change.at <= now and quarter_at(change.at, zone) <= quarter:
+            standing[change.member] = change
+    gone = {m for m in history.members() if max((c for c in history.changes if c.member == m), key=lambda c: c.at).status == "erased"}
+    names = set()
+
+    def groups(member: str) -> list[str]:
+        if by == "interest":
+            found = [] if member in gone else list(dict.fromkeys(history.interests.get(member, [])))
+        else:
+            found = [o for o in (standing[member].organisation,) if o] if member in standing else []
+        return found or ["(not given)"]
+
+    for member in history.members():
+        names |= set(groups(member))
+    answer = {}
+    for name in names:
+        people = sum(c.status == "subscribed" for m, c in standing.items() if name in groups(m))
+        mail = [s for s in history.sent if s.accepted_at and quarter_at(s.accepted_at, zone) == quarter and name in groups(s.member)]
+        pairs = (_pairs(mail, {"open", "click"}, human=True), _pairs(mail, {"click"}, human=True))
+        answer[name] = (people, len(mail), sum(not s.bounced for s in mail), *pairs)
+    return {name: counts for name, counts in answer.items() if counts[0] or counts[1]}
+
+
 def _replies(history: History, quarter: tuple[int, int], zone: ZoneInfo) -> Iterator[str]:
     by_name = {s.name: s for s in history.sent}
 

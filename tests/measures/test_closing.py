@@ -6,10 +6,18 @@ from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.errors import Conflict
-from service.measures.closing import close_due_quarters, close_quarter, measures_of, quarters_to_close, recompute_differences
+from service.measures.closing import (
+    close_due_quarters,
+    close_quarter,
+    explained_by_late_signs,
+    measures_of,
+    quarters_to_close,
+    recompute_differences,
+)
 from service.measures.models import QuarterSnapshot
 from service.measures.quarter import Frame, figures_of
 from service.measures.quarters import Quarter
+from service.members.models import Member, MemberChange
 from service.messages.models import Delivery
 from tests.measures.history import OWN_PAGES, Change, History, Sent, write
 
@@ -90,6 +98,30 @@ async def test_every_quarter_that_is_due_is_closed_oldest_first_and_once(session
     assert await quarters_to_close(session, FRAME, now=DUE) == [Q1, Q2]
     assert [s.quarter for s in await close_due_quarters(session, FRAME, now=DUE)] == ["2026-Q1", "2026-Q2"]
     assert await close_due_quarters(session, FRAME, now=DUE) == []
+
+
+async def test_quarters_from_before_the_service_was_here_stay_open_for_their_history(session: AsyncSession) -> None:
+    await write(session, HISTORY)
+    for member in await session.exec(select(Member)):
+        member.created_at = APRIL  # brought in with a past that goes back to February
+        session.add(member)
+    await session.flush()
+    assert await quarters_to_close(session, FRAME, now=DUE) == [Q2]
+    assert (await close_quarter(session, Q1, FRAME, now=DUE, by="key:x")).closed_by == "key:x"
+
+
+async def test_late_signs_explain_a_difference_and_a_changed_list_does_not(session: AsyncSession) -> None:
+    await write(session, HISTORY)
+    await close_quarter(session, Q2, FRAME, now=DUE, by="key:x")
+    await open_late(session, DUE)
+    differences = await recompute_differences(session, Q2, FRAME, now=DUE)
+    assert differences
+    assert all(explained_by_late_signs(name) for name in differences)
+    member_id = (await session.exec(select(Member.id))).first()
+    session.add(MemberChange(member_id=member_id, at=APRIL, status="unsubscribed", source="by hand"))
+    await session.flush()
+    changed = [n for n in await recompute_differences(session, Q2, FRAME, now=DUE) if not explained_by_late_signs(n)]
+    assert "mailing_list.people" in changed
 
 
 async def test_nothing_is_closed_before_there_is_a_history(session: AsyncSession) -> None:

@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.db import Database
+from service.measures.breakdown import Grouping, breakdown
+from service.measures.figures import Window
 from service.measures.quarter import Frame, figures_of
-from service.measures.quarters import Quarter
+from service.measures.quarters import Month, Period, Quarter
 from tests.measures.history import OWN_PAGES, Answer, Change, Held, History, Sent, Sign, Visit, write
-from tests.measures.naive import flat, naive_figures
+from tests.measures.naive import flat, naive_figures, naive_groups, rate
 
 ZONES = [ZoneInfo(name) for name in ("Europe/London", "America/New_York", "Asia/Kathmandu", "Pacific/Auckland")]
 MEMBERS = ["m1", "m2", "m3", "m4"]
@@ -79,19 +81,38 @@ def histories(draw: st.DrawFn) -> tuple[History, Quarter, ZoneInfo, datetime]:
         sent=deliveries,
         held=tuple(draw(st.lists(held, max_size=4))),
         answers=tuple(draw(st.lists(answer, max_size=5))),
+        interests={name: draw(st.lists(st.sampled_from(["sepsis", "falls"]), max_size=2)) for name in MEMBERS},
     )
     return history, quarter, zone, now
 
 
+ADD_UP = ("sent", "delivered", "bounced", "opened", "clicked", "unsubscribed", "complaints", "replies", "not_measured")
+
+
+def _months(quarter: Quarter) -> list[Month]:
+    return [Month(quarter.year, 3 * quarter.number - back) for back in (2, 1, 0)]
+
+
 @pytest.mark.slow
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(case=histories())
 async def test_every_figure_equals_the_naive_computation(database: Database, case: tuple[History, Quarter, ZoneInfo, datetime]) -> None:
     history, quarter, zone, now = case
     async with AsyncSession(database.engine, expire_on_commit=False) as session:
         await write(session, history)
         figures = await figures_of(session, quarter, Frame(zone, OWN_PAGES), now=now)
+        groups = {by: await breakdown(session, Window.of(quarter, zone), by, now=now) for by in Grouping}
+        months = [await figures_of(session, month, Frame(zone, OWN_PAGES), now=now) for month in _months(quarter)]
+        whole = await figures_of(session, Period(quarter.first_day, quarter.last_day), Frame(zone, OWN_PAGES), now=now)
         await session.rollback()
+    assert (whole.email, whole.events) == (figures.email, figures.events)
+    for name in ADD_UP:
+        assert sum(getattr(m.email, name) for m in months) == getattr(figures.email, name), name
+    assert sum(m.events.attendees for m in months) == figures.events.attendees
+    for by, rows in groups.items():
+        found_groups = {g.name: (g.people, g.sent, g.delivered, g.opened, g.clicked) for g in rows}
+        assert found_groups == naive_groups(history, (quarter.year, quarter.number), zone, now, by.value), by
+        assert all(g.opened_pct == rate(g.opened, g.delivered) and g.clicked_pct == rate(g.clicked, g.delivered) for g in rows)
     found = dict(flat(figures.model_dump(mode="json", include={"events", "mailing_list", "email"})))
     expected = naive_figures(history, (quarter.year, quarter.number), zone, now)
     assert found == expected
