@@ -16,7 +16,7 @@ from service.campaigns.results import poll_due
 from service.campaigns.steps import advance_due
 from service.engagement.judging import rejudge_old
 from service.engagement.standings import score_members
-from service.events.mails import follow_up, remind
+from service.events.mails import follow_up, remind, withdraw_pointless
 from service.leadership.notes import run_leadership
 from service.members.import_job import run_import
 from service.messages.doubt import doubt_lapsed, look_up_doubtful
@@ -110,7 +110,7 @@ async def collect_feeds(ctx: Context) -> int:
 
 async def write_about_events(ctx: Context) -> int:
     """Remind of events, and thank or miss people the day after."""
-    return await remind(_parts(ctx)) + await follow_up(_parts(ctx))
+    return await withdraw_pointless(_parts(ctx)) + await remind(_parts(ctx)) + await follow_up(_parts(ctx))
 
 
 async def poll_reports(ctx: Context) -> int:

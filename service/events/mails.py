@@ -4,18 +4,20 @@ cap: whoever gets another mail that day is written to on the next, while it stil
 
 from collections.abc import Sequence
 from datetime import datetime, time, timedelta
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.events.models import Attendance, Event, EventStatus
+from service.events.registering import registration_of
 from service.members.models import Member
 from service.messages.models import Delivery
 from service.messages.once_a_day import mailed_on_day
 from service.messages.outbox import Recipient, queue_message
 from service.messages.quiet_hours import next_allowed
-from service.messages.rules import MessageKind
+from service.messages.rules import DeliveryStatus, MessageKind
 from service.parts import Parts
 
 REMIND_BEFORE = timedelta(days=2)
@@ -72,6 +74,26 @@ async def follow_up(parts: Parts) -> int:
 def follow_up_from(ends_at: datetime, zone: ZoneInfo) -> datetime:
     """When the follow-up may go: the day after, at 09:30 where the community lives."""
     return datetime.combine(ends_at.astimezone(zone).date() + timedelta(days=1), FOLLOW_UP_AT, zone)
+
+
+async def withdraw_pointless(parts: Parts) -> int:
+    """Take back reminders that still wait when they are of no use: the event has begun or is off, or the member said they don't come.
+
+    A mail may be put off by a day for the sake of the frequency cap. How many were taken back.
+    """
+    now = parts.clock.now()
+    async with parts.database.transaction() as session:
+        waiting = select(Delivery).where(Delivery.status == DeliveryStatus.QUEUED, Delivery.kind == MessageKind.EVENT_REMINDER)
+        taken_back = 0
+        for delivery in await session.exec(waiting.with_for_update(skip_locked=True)):
+            event = await session.get(Event, UUID(delivery.key.split(":")[1]))
+            row = await registration_of(session, event.id, delivery.member_id) if event and delivery.member_id else None
+            useful = event is not None and event.status == EventStatus.PLANNED and max(now, delivery.due_at) < event.starts_at
+            if not useful or row is None or row.registered_at is None:
+                delivery.status, delivery.reason = DeliveryStatus.SKIPPED, "event_reminder_pointless"
+                session.add(delivery)
+                taken_back += 1
+    return taken_back
 
 
 async def _members_at(session: AsyncSession, event: Event) -> list[tuple[Member, Attendance]]:

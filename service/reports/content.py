@@ -51,6 +51,8 @@ def _tiles(data: ReportData) -> Iterator[Tile]:
     label = wording.before_name(before.label) if before else ""
 
     def against(this: int, then: int | None) -> str:
+        if then == 0 and this:  # perhaps there was none, perhaps nobody wrote it down
+            return f"none on record in {label}"
         return "" if then is None else wording.change_text(this - then, None, f"in {label}")
 
     ending = f"at the end of {label}" if before else "in the period before"
@@ -176,7 +178,9 @@ def stories_section(stories: Sequence[Quote]) -> Section | None:
     return Section(key="stories", title="Stories of what changed", says="Shared with the tellers' permission.", quotes=list(stories))
 
 
-def _groups(data: ReportData) -> Section:
+def _groups(data: ReportData) -> Section | None:
+    if not any(people for _, people in data.groups):
+        return None
     rows: list[list[Cell]] = [[GROUPS[role].name, GROUPS[role].purpose.partition(":")[0], people] for role, people in data.groups]
     active = sum(1 for _, people in data.groups if people)
     return Section(

@@ -9,9 +9,9 @@ import pytest
 from sqlmodel import col, select
 
 from service.events.actions import create_event
-from service.events.mails import follow_up, remind
+from service.events.mails import follow_up, remind, withdraw_pointless
 from service.events.models import Event, EventCreate
-from service.events.registering import check_in, register
+from service.events.registering import check_in, register, unregister
 from service.events.rules import Attendee
 from service.members.models import Member
 from service.messages.models import Delivery, Message
@@ -123,3 +123,18 @@ async def test_nobody_is_told_they_were_missed_before_the_list_is_in_nor_long_af
     assert await follow_up(call.parts) == 0
     clock.advance(days=-2)
     assert await follow_up(call.parts) == 2
+
+
+async def test_a_reminder_that_would_come_too_late_or_to_somebody_who_stays_away_is_taken_back(call: Call, clock: FrozenClock) -> None:
+    clock.at = THURSDAY - timedelta(days=2)
+    assert await remind(call.parts) == 2
+    assert await withdraw_pointless(call.parts) == 0
+    async with call.parts.database.transaction() as session:
+        await unregister(session, await session.get_one(Event, call.event.id), Attendee(email=call.asha.email))
+        other = (await session.exec(select(Delivery).where(Delivery.member_id == call.ben.id))).one()
+        other.due_at = THURSDAY  # put off for the sake of the frequency cap
+        session.add(other)
+    assert await withdraw_pointless(call.parts) == 2
+    async with call.parts.database.reading() as session:
+        found = await session.exec(select(Delivery.status, Delivery.reason).where(Delivery.kind == "event_reminder"))
+        assert set(found) == {("skipped", "event_reminder_pointless")}
