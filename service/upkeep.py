@@ -13,11 +13,12 @@ from service.console.sessions import forget_old_sessions
 from service.messages.halts import halts, resume
 from service.outgoing.models import OutgoingCall
 from service.parts import Parts
-from service.privacy import finish_erasures, forget_strangers
+from service.privacy import finish_erasures, forget_strangers, keep_retention
 from service.providers.base import Product, ProviderError
 from service.reports.closing import close_due
 from service.webhooks.models import WebhookEvent
 from service.welcome.joining import forget_unconfirmed
+from service.welcome.learning import learn_from_clicks
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +36,18 @@ async def daily_upkeep(parts: Parts) -> int:
         gone += await forget_unconfirmed(session, now=now)
         gone += await forget_old_sessions(session, now=now)
     gone += await forget_strangers(parts)
+    gone += await _once_a_day(parts)
     gone += await finish_erasures(parts)
     await _try_halted(parts, now=now)
     return gone + await close_due(parts)
+
+
+async def _once_a_day(parts: Parts) -> int:
+    kept = await keep_retention(parts)
+    if kept is None:
+        return 0
+    async with parts.database.transaction() as session:
+        return kept + await learn_from_clicks(session)
 
 
 async def _remove_old(session: AsyncSession, *, now: datetime) -> int:

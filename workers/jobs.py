@@ -28,6 +28,7 @@ from service.nudges.by_itself import nudge_by_itself
 from service.outgoing.calling import call_due
 from service.outgoing.noticing import notice
 from service.parts import Parts
+from service.resources.links import check_links
 from service.stories.asking import collect_told
 from service.webhooks.apply import apply_waiting
 from service.welcome.by_mailchimp import confirming
@@ -134,6 +135,11 @@ async def tell_others(ctx: Context) -> int:
     return await call_due(parts, should_stop=_stop(ctx), allow_hosts=parts.settings.reachable_hosts)
 
 
+async def check_library_links(ctx: Context) -> int:
+    """Look whether the links of the library that are due still answer."""
+    return await check_links(_parts(ctx))
+
+
 async def import_members(ctx: Context, job_id: str) -> None:
     """Run one import of members."""
     await run_import(_parts(ctx), UUID(job_id), should_stop=_stop(ctx))
@@ -158,6 +164,7 @@ JOBS = (
     poll_reports,
     keep_rhythm,
     tell_others,
+    check_library_links,
     import_members,
     import_campaigns,
 )

@@ -11,6 +11,7 @@ from service.upkeep import daily_upkeep
 from workers.jobs import (
     advance_editions,
     apply_webhooks,
+    check_library_links,
     collect_feeds,
     deliver_due,
     judge_engagement,
@@ -32,6 +33,7 @@ WORK = (
     sync_audience,
     advance_editions,
     collect_feeds,
+    check_library_links,
     write_about_events,
     settle_doubtful,
     deliver_due,

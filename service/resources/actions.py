@@ -64,7 +64,7 @@ async def change_resource(
     for name in changed:
         setattr(resource, name, given[name])
     if "url" in changed:
-        resource.link_checked_at, resource.link_problem = None, ""
+        resource.link_checked_at, resource.link_problem, resource.link_misses = None, "", 0
     if changed:
         resource.updated_at = now
         await keep_vectors([resource], matcher)

@@ -42,6 +42,7 @@ class Resource(SQLModel, table=True):
     vector_of: str = Field(default="", max_length=64, description="digest of the text and model the vector was made from")
     link_checked_at: datetime | None = None
     link_problem: str = Field(default="", max_length=200)
+    link_misses: int = Field(default=0, description="how often in a row it did not answer")
     shown_count: int = 0
     clicked_count: int = 0
     swapped_in_count: int = 0
