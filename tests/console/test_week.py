@@ -88,7 +88,6 @@ def _monday(page: Page, folder: Path) -> None:
         page.get_by_role("link", name="Write an item").click()
         page.get_by_label("What it is").select_option(label=kind)
         page.get_by_label("Title").fill(title)
-        page.get_by_label("Address").fill("https://example.org/" + kind.lower().replace(" ", "-"))
         page.get_by_role("button", name="Add").click()
     expect(page.get_by_text("What falls huddles taught us").first).to_be_visible()
     go(page, "Measures")
