@@ -10,22 +10,27 @@ from service.console.desk import Desk, wrongs
 from service.console.inside import Json
 from service.console.people_shown import people_named
 from service.errors import ServiceError
+from service.nudges.actions import plan_nudges
+from service.nudges.rules import WhyNot
 from service.pages.forms import Form
 
 router = APIRouter(route_class=ConsoleRoute)
 QUIET, ACTIVE, INVITED = "/console/nudges", "/console/active", "/console/invitations"
-SHOWN = 30
+SHOWN = 20
 
 
 @router.get("/nudges")
 async def quiet(desk: DeskDep) -> Response:
-    """Who has been quiet, the longest first, with the note that would go; and who gets none, with the reason."""
-    found = (await desk.api.get("/nudges/candidates"))["items"]
-    due = [c for c in found if not c["why_not"]]
-    others = [c for c in found if c["why_not"]]
-    people = await people_named(desk, [c["member_id"] for c in (*due[:SHOWN], *others[:SHOWN])])
-    counts = {"due_count": len(due), "other_count": len(others)}
-    return await desk.page("nudges.html", here=QUIET, due=due[:SHOWN], others=others[:SHOWN], people=people, **counts)
+    """Who has been quiet, the longest first, with the note that would go; and who gets none, with the reason.
+
+    The actions themselves: the API writes the note of everybody, and here only the first are read.
+    """
+    async with desk.parts.database.reading() as session:
+        results, _ = await plan_nudges(session, desk.parts, now=desk.now, at_most=SHOWN)
+    due = [r for r in results if not r.why_not]
+    others = [r for r in results if r.why_not and r.why_not != WhyNot.ENOUGH]
+    counts = {"due_count": len(results) - len(others), "other_count": len(others)}
+    return await desk.page("nudges.html", here=QUIET, due=due, others=others[:SHOWN], **counts)
 
 
 @router.post("/nudges")
