@@ -17,10 +17,11 @@ from typing import Literal, Protocol
 
 
 class Product(StrEnum):
-    """Mailchimp's two products; each has its own key, limits and halt."""
+    """What mail leaves through: Mailchimp's two products, or a mail server. Each has its own key, limits and halt."""
 
     MARKETING = "mailchimp_marketing"
     TRANSACTIONAL = "mailchimp_transactional"
+    SMTP = "smtp"
 
 
 class ProviderError(Exception):
@@ -93,7 +94,17 @@ class SendResult:
 
 
 class Mailer(Protocol):
-    """Sends one-to-one mail."""
+    """Sends one-to-one mail. `measures`: can it count opens and clicks?"""
+
+    @property
+    def product(self) -> Product:
+        """What it sends through."""
+        ...
+
+    @property
+    def measures(self) -> bool:
+        """Are opens and clicks reported?"""
+        ...
 
     async def send(self, mail: OutboundEmail) -> SendResult:
         """Hand one mail over. Raises any ProviderError; OutcomeUnknown when it may have been accepted."""

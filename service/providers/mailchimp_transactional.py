@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from service.providers.base import DenylistEntry, Misconfigured, OutboundEmail, Rejected, SendResult, SendStatus
+from service.providers.base import DenylistEntry, Misconfigured, OutboundEmail, Product, Rejected, SendResult, SendStatus
 from service.providers.denylist import entry_of, exported_denylist
 from service.providers.rate import MinuteLimit
 from service.providers.transactional_http import Json, TransactionalApi
@@ -19,6 +19,9 @@ _OUR_FAULT = frozenset({"unsigned", "invalid-sender", "test-mode-limit"})
 
 class MailchimpTransactional:
     """See `base.Mailer`. `deny` and `allow` may simply be repeated after OutcomeUnknown."""
+
+    product = Product.TRANSACTIONAL
+    measures = True
 
     def __init__(self, api: TransactionalApi, *, searches_per_minute: int, now: Callable[[], datetime]) -> None:
         self._api = api
