@@ -49,7 +49,7 @@ async def backlog(session: AsyncSession, *, now: datetime) -> Backlog:
     async def count(model: type[SQLModel], *where: ColumnElement[bool] | bool) -> int:
         return int((await session.exec(select(func.count()).select_from(model).where(*where))).one())
 
-    one_to_one = col(Delivery.provider) == Product.TRANSACTIONAL
+    one_to_one = col(Delivery.provider) != Product.MARKETING
     return Backlog(
         deliveries=await count(Delivery, col(Delivery.status) == DeliveryStatus.QUEUED, one_to_one, col(Delivery.due_at) <= now),
         sending=await count(Delivery, col(Delivery.status) == DeliveryStatus.SENDING, one_to_one),

@@ -16,7 +16,7 @@ from service.links import Links
 from service.messages.suppressions import stopped_keys
 from service.parts import Parts
 from service.providers.build import build_providers, build_slots
-from service.providers.config import MailchimpConfig
+from service.providers.config import MailchimpConfig, SmtpConfig
 from service.queue import Queue, SilentQueue, open_queue
 from service.rendering import Brand, Community, Renderer
 from service.resources.embedding import MiniLM, find_model
@@ -37,10 +37,11 @@ def mailchimp_config(settings: Settings) -> MailchimpConfig:
     stand_in = f"http://127.0.0.1:{settings.sandbox_port}"
     marketing_url, transactional_url = settings.mailchimp_marketing_url, settings.mailchimp_transactional_url
     if settings.uses_sandbox:
+        stand_in_key = "" if settings.uses_smtp else SANDBOX_TRANSACTIONAL_KEY
         return MailchimpConfig(
             api_key=SANDBOX_KEY,
             audience_id=settings.mailchimp_audience_id or SANDBOX_AUDIENCE,
-            transactional_key=settings.mailchimp_transactional_key.get_secret_value() or SANDBOX_TRANSACTIONAL_KEY,
+            transactional_key=settings.mailchimp_transactional_key.get_secret_value() or stand_in_key,
             marketing_url=marketing_url or f"{stand_in}/3.0",
             transactional_url=transactional_url or f"{stand_in}/api/1.0",
         )
@@ -51,6 +52,11 @@ def mailchimp_config(settings: Settings) -> MailchimpConfig:
         marketing_url=marketing_url,
     )
     return replace(config, transactional_url=transactional_url) if transactional_url else config
+
+
+def smtp_config(settings: Settings) -> SmtpConfig | None:
+    """The mail server for personal mail, where SMTP_URL names one."""
+    return SmtpConfig.from_url(settings.smtp_url.get_secret_value()) if settings.uses_smtp else None
 
 
 def make_renderer(settings: Settings) -> Renderer:
@@ -88,7 +94,7 @@ async def open_parts(settings: Settings, *, redis: RedisSettings | None = None) 
             stack.push_async_callback(pool.aclose)
         clock = clock_from(settings.clock_file)
         config = mailchimp_config(settings)
-        providers = build_providers(config, slots=build_slots(config, pool), clock=clock)
+        providers = build_providers(config, slots=build_slots(config, pool), clock=clock, smtp=smtp_config(settings))
         stack.push_async_callback(providers.close)
         tokens = Tokens(*settings.signing_keys())
         yield Parts(

@@ -101,6 +101,7 @@ class Settings(BaseSettings):
     mailchimp_api_key: SecretStr = SecretStr("")
     mailchimp_audience_id: str = ""
     mailchimp_transactional_key: SecretStr = SecretStr("")
+    smtp_url: SecretStr = SecretStr("")
     mailchimp_webhook_secret: SecretStr = SecretStr("")
     mailchimp_transactional_webhook_key: SecretStr = SecretStr("")
     mailchimp_marketing_url: str = ""
@@ -183,6 +184,20 @@ class Settings(BaseSettings):
             raise ValueError(f"is too short; use at least {MINIMUM_KEY_LENGTH} random characters")
         return value
 
+    @field_validator("smtp_url")
+    @classmethod
+    def _mail_server(cls, value: SecretStr) -> SecretStr:
+        parts = urlsplit(value.get_secret_value())
+        if value.get_secret_value() and (parts.scheme not in {"smtp", "smtps"} or not parts.hostname):
+            raise ValueError("must look like smtps://user:password@mail.example.org or smtp://...:587")
+        return value
+
+    @model_validator(mode="after")
+    def _one_way_for_personal_mail(self) -> Self:
+        if self.smtp_url.get_secret_value() and self.mailchimp_transactional_key.get_secret_value():
+            raise ValueError("SMTP_URL and MAILCHIMP_TRANSACTIONAL_KEY are two ways for the same mail: set one of them")
+        return self
+
     @model_validator(mode="after")
     def _production_is_explicit(self) -> Self:
         if self.environment is Environment.PRODUCTION:
@@ -218,6 +233,11 @@ class Settings(BaseSettings):
     def uses_sandbox(self) -> bool:
         """No Mailchimp key: the local stand-in for Mailchimp is used."""
         return not self.mailchimp_api_key.get_secret_value()
+
+    @property
+    def uses_smtp(self) -> bool:
+        """Does personal mail go through a mail server of the community's own?"""
+        return bool(self.smtp_url.get_secret_value())
 
     @property
     def needs_sandbox(self) -> bool:

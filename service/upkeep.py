@@ -67,7 +67,7 @@ async def _try_halted(parts: Parts, *, now: datetime) -> None:
         return
     check: dict[Product, Callable[[], Awaitable[object]]] = {Product.MARKETING: parts.providers.audience.check}
     if parts.providers.mailer is not None:
-        check[Product.TRANSACTIONAL] = parts.providers.mailer.check
+        check[parts.providers.mailer.product] = parts.providers.mailer.check
     for product in map(Product, stopped):
         if product not in check:
             continue

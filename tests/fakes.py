@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from service.providers.base import DenylistEntry, OutboundEmail, ProviderError, SendResult, SendStatus
+from service.providers.base import DenylistEntry, OutboundEmail, Product, ProviderError, SendResult, SendStatus
 
 NOW = datetime(2026, 7, 8, 8, 0, tzinfo=UTC)
 """A Wednesday, 09:00 in London."""
@@ -51,6 +51,8 @@ class FakeMailer:
     looked_up: list[str] = field(default_factory=list)
     trouble: ProviderError | None = None
     denylist: dict[str, str] = field(default_factory=dict)
+    product: Product = Product.TRANSACTIONAL
+    measures: bool = True
 
     async def send(self, mail: OutboundEmail) -> SendResult:
         step = self.script.pop(0) if self.script else None

@@ -47,6 +47,8 @@ def test_nothing_needs_to_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
         ("COMMUNITY_NAME", "Falls\nBcc: everybody", "one line"),
         ("ADMIN_KEY", "short", "32"),
         ("SECRET_KEY_FILE", "/nowhere/key", "can't be read"),
+        ("SMTP_URL", "mail.example.org", "smtps://"),
+        ("SMTP_URL", "smtp://", "smtps://"),
     ],
 )
 def test_a_value_that_makes_no_sense_stops_the_start_and_names_the_mend(
@@ -99,6 +101,11 @@ def test_no_secret_is_told_by_settings_or_their_refusal(monkeypatch: pytest.Monk
         loaded(monkeypatch, **secret, TIMEZONE="hush")
     assert "hush" not in str(problem.value)
     assert problem.value.__cause__ is None
+
+
+def test_personal_mail_goes_one_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsProblem, match="SMTP_URL and MAILCHIMP_TRANSACTIONAL_KEY"):
+        loaded(monkeypatch, SMTP_URL="smtps://mail.example.org", MAILCHIMP_TRANSACTIONAL_KEY="md-key")
 
 
 def test_the_key_made_on_first_run_stays_and_is_for_its_owner_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from service.measures.closing import closed_quarters, explained_by_late_signs, r
 from service.messages.halts import halts
 from service.migrations import revisions
 from service.parts import Parts
-from service.providers.base import ProviderError
+from service.providers.base import Product, ProviderError
 from service.providers.build import MailchimpProviders
 from service.providers.findings import Finding
 from service.reports.closing import frame_of
@@ -23,6 +23,11 @@ from service.webhooks.inbox import parked_count
 from service.webhooks.setup import set_up_mailchimp
 
 MOST_CLOCK_DIFFERENCE = timedelta(seconds=30)
+WAYS = {
+    Product.TRANSACTIONAL: "Transactional: each personal mail by itself",
+    Product.SMTP: "a mail server (SMTP_URL): each personal mail by itself, opens and clicks not measured",
+    Product.MARKETING: "Marketing only: small campaigns of the day",
+}
 
 
 async def examine(settings: Settings) -> bool:
@@ -102,8 +107,7 @@ async def _mailchimp(parts: Parts) -> AsyncIterator[Finding]:
     yield Finding("Mailchimp key", True, f"works; the audience has {info.member_count} contacts")
     async for finding in _exchange(parts):
         yield finding
-    way = "Transactional: each personal mail by itself" if parts.providers.mailer else "Marketing only: small campaigns of the day"
-    yield Finding("personal mail", True, way)
+    yield Finding("personal mail", True, WAYS[parts.providers.personal])
     if isinstance(parts.providers, MailchimpProviders):
         can_schedule = (await parts.providers.account_facts()).plan_can_schedule is not False
         timer = (
@@ -115,9 +119,10 @@ async def _mailchimp(parts: Parts) -> AsyncIterator[Finding]:
     if parts.providers.mailer is not None:
         try:
             await parts.providers.mailer.check()
-            yield Finding("Transactional key", True, "works")
+            yield Finding("personal mail's key", True, "works")
         except ProviderError as error:
-            yield Finding("Transactional key", False, str(error), "Check MAILCHIMP_TRANSACTIONAL_KEY.")
+            setting = "SMTP_URL" if parts.settings.uses_smtp else "MAILCHIMP_TRANSACTIONAL_KEY"
+            yield Finding("personal mail's key", False, str(error), f"Check {setting}.")
             return
     if isinstance(parts.providers, MailchimpProviders):
         for finding in await set_up_mailchimp(parts, parts.providers, dry_run=True):

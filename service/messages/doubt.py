@@ -48,7 +48,7 @@ async def doubt_lapsed(parts: Parts) -> int:
             update(Delivery)
             .where(
                 col(Delivery.status) == DeliveryStatus.SENDING,
-                col(Delivery.provider) == Product.TRANSACTIONAL,
+                col(Delivery.provider) != Product.MARKETING,
                 col(Delivery.lease_until) < now,
             )
             .values(status=DeliveryStatus.IN_DOUBT, lease_owner="", lease_until=None, fence=col(Delivery.fence) + 1)
@@ -83,7 +83,7 @@ async def look_up_doubtful(parts: Parts, *, should_stop: Callable[[], bool] = ne
             log.warning("look-up failed: delivery=%s cause=%s", doubt.id, error.title)
             if isinstance(error, Misconfigured):
                 async with parts.database.transaction() as session:
-                    await halt(session, Product.TRANSACTIONAL, error, now=now)
+                    await halt(session, parts.providers.personal, error, now=now)
             break
         async with parts.database.transaction() as session:
             settled += await _settle(session, parts, doubt, found, now=now)
@@ -97,7 +97,7 @@ async def _waiting(parts: Parts) -> list[_Doubt]:
             select(Delivery)
             .where(
                 Delivery.status == DeliveryStatus.IN_DOUBT,
-                Delivery.provider == Product.TRANSACTIONAL,
+                Delivery.provider != Product.MARKETING,
                 col(Delivery.needs_person).is_(False),
                 or_(
                     (col(Delivery.looked_up_count) == 0) & (col(Delivery.sending_at) <= now - FIRST_LOOK_UP_AFTER),

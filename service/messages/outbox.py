@@ -22,7 +22,6 @@ from service.messages.rules import (
 )
 from service.messages.suppressions import stops_for
 from service.parts import Parts
-from service.providers.base import Product
 from service.queue import ring_after_commit
 from service.rendering import Rendered
 
@@ -102,8 +101,8 @@ async def queue_message(
         member_id=member.id if member else None,
         email=recipient.email,
         to_name=recipient.name,
-        tracked=bool(member and member.allows_measuring and parts.settings.tracking_on),
-        provider=Product.TRANSACTIONAL if parts.providers.mailer else Product.MARKETING,
+        tracked=bool(member and member.allows_measuring and parts.settings.tracking_on and _measures(parts)),
+        provider=parts.providers.personal,
         due_at=due_at or now,
         queued_at=now,
     )
@@ -120,6 +119,11 @@ async def queue_message(
     if stored.id != delivery_id:  # another process queued the same cause at the same moment
         await session.delete(message)
     return stored
+
+
+def _measures(parts: Parts) -> bool:
+    """Are opens and clicks of personal mail reported at all?"""
+    return parts.providers.mailer is None or parts.providers.mailer.measures
 
 
 def headers_for(parts: Parts, kind: MessageKind, member_id: UUID | None) -> dict[str, str]:

@@ -42,7 +42,7 @@ async def find_delivery(session: AsyncSession, *, delivery_id: str, provider_id:
             return found
     if not provider_id:
         return None
-    query = select(Delivery).where(Delivery.provider == Product.TRANSACTIONAL, Delivery.provider_id == provider_id)
+    query = select(Delivery).where(Delivery.provider != Product.MARKETING, Delivery.provider_id == provider_id)
     return (await session.exec(query.with_for_update())).first()
 
 

@@ -80,12 +80,12 @@ async def claim_due(parts: Parts, *, owner: str, limit: int) -> tuple[list[Claim
     """
     now = parts.clock.now()
     async with parts.database.transaction() as session:
-        if await is_halted(session, Product.TRANSACTIONAL):
+        if await is_halted(session, parts.providers.personal):
             return [], 0
         query = (
             select(Delivery, Message)
             .join(Message, col(Message.id) == col(Delivery.message_id))
-            .where(Delivery.status == DeliveryStatus.QUEUED, Delivery.provider == Product.TRANSACTIONAL, Delivery.due_at <= now)
+            .where(Delivery.status == DeliveryStatus.QUEUED, Delivery.provider != Product.MARKETING, Delivery.due_at <= now)
             .order_by(col(Delivery.due_at), col(Delivery.id))
             .limit(limit)
             .with_for_update(skip_locked=True, of=Delivery)
@@ -106,6 +106,7 @@ async def claim_due(parts: Parts, *, owner: str, limit: int) -> tuple[list[Claim
         for delivery, message in rows:
             if delivery.status == DeliveryStatus.QUEUED and delivery.id not in waiting:
                 delivery.status = DeliveryStatus.SENDING
+                delivery.provider = parts.providers.personal  # it may have been queued before the way was changed
                 delivery.sending_at = now
                 delivery.attempts += 1
                 delivery.fence += 1
@@ -158,7 +159,7 @@ async def _send_and_record(parts: Parts, mailer: Mailer, claims: list[Claim]) ->
         for claim, outcome in zip(claims, outcomes, strict=True):
             await record_outcome(session, claim.delivery.id, claim.fence, outcome, now=now)
             if outcome.halts is not None:
-                await halt(session, Product.TRANSACTIONAL, outcome.halts, now=now)
+                await halt(session, parts.providers.personal, outcome.halts, now=now)
 
 
 async def _send(parts: Parts, mailer: Mailer, claim: Claim) -> Outcome:

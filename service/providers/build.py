@@ -9,9 +9,9 @@ import httpx
 from redis.asyncio import Redis
 
 from service.clock import Clock
-from service.providers.base import Product
+from service.providers.base import Mailer, Product
 from service.providers.breaker import Breaker, BreakerState
-from service.providers.config import MailchimpConfig
+from service.providers.config import MailchimpConfig, SmtpConfig
 from service.providers.findings import AccountFacts, Finding, SetupPlan, SetupResult
 from service.providers.mailchimp_audience import MailchimpAudience
 from service.providers.mailchimp_campaigns import MailchimpCampaigns
@@ -22,6 +22,7 @@ from service.providers.mailchimp_transactional import MailchimpTransactional
 from service.providers.ports import Providers
 from service.providers.retry import Sleep
 from service.providers.slots import LocalSlots, RedisSlots, Slots
+from service.providers.smtp import SmtpMailer
 from service.providers.transactional_http import TransactionalApi, transactional_client
 from service.providers.transactional_setup import check_sending_domain, ensure_inbound, ensure_metadata_index, ensure_webhook
 
@@ -106,12 +107,14 @@ def build_providers(
     *,
     slots: Mapping[Product, Slots],
     clock: Clock,
+    smtp: SmtpConfig | None = None,
     sleep: Sleep = asyncio.sleep,
     draw: Callable[[], float] = random.random,
     marketing_transport: httpx.BaseTransport | None = None,
     transactional_transport: httpx.AsyncBaseTransport | None = None,
 ) -> MailchimpProviders:
-    """The adapters over one connection pool per product. `mailer` is None without a Transactional key. The transports are for tests
+    """The adapters over one connection pool per product. `mailer` is Transactional where there is a key, else the mail server of
+    `smtp`, else None. The transports are for tests
     of exact HTTP edges; `draw` gives the jitter, 0..1.
     """
     breakers = {
@@ -138,9 +141,7 @@ def build_providers(
         audience=MailchimpAudience(marketing, audience_id=config.audience_id, batch_wait_seconds=config.batch_wait_seconds),
         campaigns=MailchimpCampaigns(marketing, audience_id=config.audience_id),
         reports=MailchimpReports(marketing, audience_id=config.audience_id),
-        mailer=MailchimpTransactional(transactional, searches_per_minute=config.searches_per_minute, now=clock.now)
-        if transactional
-        else None,
+        mailer=_mailer(config, transactional, smtp, clock=clock),
         audience_id=config.audience_id,
         marketing=marketing,
         transactional=transactional,
@@ -149,3 +150,9 @@ def build_providers(
         marketing_http=marketing_http,
         transactional_http=transactional_http,
     )
+
+
+def _mailer(config: MailchimpConfig, transactional: TransactionalApi | None, smtp: SmtpConfig | None, *, clock: Clock) -> Mailer | None:
+    if transactional is not None:
+        return MailchimpTransactional(transactional, searches_per_minute=config.searches_per_minute, now=clock.now)
+    return SmtpMailer(smtp, now=clock.now) if smtp is not None else None

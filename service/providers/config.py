@@ -1,9 +1,11 @@
-"""What the Mailchimp adapters need to know. Plain values; imports nothing of the service."""
+"""What the adapters need to know. Plain values; imports nothing of the service."""
 
 import re
 from dataclasses import dataclass, field
+from urllib.parse import unquote, urlsplit
 
 MARKETING_CONNECTIONS_ALLOWED = 10  # per Mailchimp user, all keys and programs together; the 11th gets 429
+SUBMISSION_PORT, IMPLICIT_TLS_PORT = 587, 465
 _API_KEY = re.compile(r"-(?P<data_centre>[a-z]{2,5}\d+)$")
 
 
@@ -52,3 +54,26 @@ class MailchimpConfig:
             return self.marketing_url.rstrip("/")
         found = _API_KEY.search(self.api_key)
         return f"https://{found['data_centre']}.api.mailchimp.com/3.0" if found else ""
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpConfig:
+    """Where to hand mail over. TLS is used from the start (`smtps`), or asked for and insisted on (`smtp`) but on this machine."""
+
+    host: str
+    port: int
+    implicit_tls: bool
+    username: str = ""
+    password: str = field(default="", repr=False)
+    connections: int = 4
+    step_seconds: float = 30.0
+
+    @classmethod
+    def from_url(cls, url: str) -> "SmtpConfig":
+        """From `smtp://user:password@host:587` or `smtps://...`, as the settings have checked it. Raises ValueError."""
+        parts = urlsplit(url)
+        if parts.hostname is None:
+            raise ValueError("no mail server is named")
+        implicit = parts.scheme == "smtps"
+        port = parts.port or (IMPLICIT_TLS_PORT if implicit else SUBMISSION_PORT)
+        return cls(parts.hostname, port, implicit, unquote(parts.username or ""), unquote(parts.password or ""))

@@ -2,17 +2,22 @@
 
 from dataclasses import dataclass
 
-from service.providers.base import Audience, Campaigns, Mailer
+from service.providers.base import Audience, Campaigns, Mailer, Product
 from service.providers.reports import Reports
 
 
 @dataclass(frozen=True, slots=True)
 class Providers:
-    """Everything the service may send through; `mailer` is None where the account has no Transactional key
-    (personal mail then goes through campaigns).
+    """Everything the service may send through; `mailer` is None where the account has no Transactional key and no mail server is
+    set (personal mail then goes through campaigns).
     """
 
     audience: Audience
     campaigns: Campaigns
     reports: Reports
     mailer: Mailer | None
+
+    @property
+    def personal(self) -> Product:
+        """What personal mail leaves through."""
+        return self.mailer.product if self.mailer is not None else Product.MARKETING

@@ -8,12 +8,10 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
-from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 
@@ -28,34 +26,11 @@ from service.providers.base import (
     SendStatus,
     Temporary,
 )
+from service.providers.config import SmtpConfig
 
-SUBMISSION_PORT, IMPLICIT_TLS_PORT = 587, 465
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 FIRST_PERMANENT = 500
 AUTHENTICATION = frozenset({530, 534, 535, 538})
-
-
-@dataclass(frozen=True, slots=True)
-class SmtpConfig:
-    """Where to hand mail over. TLS is used from the start (`smtps`), or asked for and insisted on (`smtp`) but on this machine."""
-
-    host: str
-    port: int
-    implicit_tls: bool
-    username: str = ""
-    password: str = field(default="", repr=False)
-    connections: int = 4
-    step_seconds: float = 30.0
-
-    @classmethod
-    def from_url(cls, url: str) -> "SmtpConfig":
-        """From `smtp://user:password@host:587` or `smtps://...`. Raises ValueError with the mend."""
-        parts = urlsplit(url)
-        if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
-            raise ValueError("must look like smtps://user:password@mail.example.org or smtp://...:587")
-        implicit = parts.scheme == "smtps"
-        port = parts.port or (IMPLICIT_TLS_PORT if implicit else SUBMISSION_PORT)
-        return cls(parts.hostname, port, implicit, unquote(parts.username or ""), unquote(parts.password or ""))
 
 
 class SmtpMailer:
@@ -101,7 +76,8 @@ class SmtpMailer:
 
     async def rejects(self) -> AsyncIterator[DenylistEntry]:
         """SMTP keeps no list; ours is the only one."""
-        for entry in ():
+        nothing: tuple[DenylistEntry, ...] = ()
+        for entry in nothing:
             yield entry
 
     async def deny(self, email: str, *, comment: str) -> None:

@@ -1,7 +1,6 @@
 """The mail port over SMTP, against a real server that fails at each step on demand."""
 
 import asyncio
-import contextlib
 import logging
 import warnings
 from collections.abc import AsyncIterator, Iterator
@@ -14,9 +13,14 @@ import pytest
 import pytest_asyncio
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
+from service.messages.doubt import look_up_doubtful
+from service.messages.sending import deliver_due
+from service.parts import Parts
 from service.providers.base import Misconfigured, OutboundEmail, OutcomeUnknown, ProviderError, Rejected, SendStatus, Temporary
-from service.providers.smtp import SmtpConfig, SmtpMailer
-from tests.fakes import NOW
+from service.providers.config import SmtpConfig
+from service.providers.smtp import SmtpMailer
+from tests.factories import a_delivery, a_member, delivery_now
+from tests.fakes import NOW, FrozenClock
 
 HEADERS = {
     "Auto-Submitted": "auto-generated",
@@ -160,14 +164,37 @@ async def test_nothing_is_looked_up_and_no_list_is_kept(mailer: SmtpMailer) -> N
     assert [entry async for entry in mailer.rejects()] == []
 
 
-@pytest.mark.parametrize("url", ["", "mail.example.org", "http://mail.example.org", "smtp://"])
-def test_an_address_of_another_kind_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match="smtps://"):
-        SmtpConfig.from_url(url)
-
-
 def test_the_port_follows_the_way_of_encryption() -> None:
     assert SmtpConfig.from_url("smtps://mail.example.org").port == 465
     assert SmtpConfig.from_url("smtp://mail.example.org").port == 587
-    with contextlib.suppress(ValueError):
-        assert "hush" not in repr(SmtpConfig.from_url("smtps://me:hush@mail.example.org"))
+    assert "hush" not in repr(SmtpConfig.from_url("smtps://me:hush@mail.example.org"))
+
+
+async def test_the_whole_way_a_queued_mail_arrives_once_and_the_row_says_through_what(
+    parts: Parts, mailer: SmtpMailer, server: Server
+) -> None:
+    by_smtp = replace(parts, providers=replace(parts.providers, mailer=mailer))
+    async with by_smtp.database.transaction() as session:
+        made = await a_delivery(session, by_smtp, await a_member(session, allows_measuring=True))
+    for _ in range(2):
+        await deliver_due(by_smtp, owner="test")
+    assert len(server.got) == 1
+    row = await delivery_now(by_smtp, made.id)
+    assert (row.status, row.provider, row.tracked) == ("accepted", "smtp", False)
+    assert row.provider_id == f"<{row.id}@example.org>"
+
+
+async def test_a_lost_answer_is_never_sent_again_and_ends_with_a_person(
+    parts: Parts, mailer: SmtpMailer, server: Server, clock: FrozenClock
+) -> None:
+    by_smtp = replace(parts, providers=replace(parts.providers, mailer=mailer))
+    server.drops_after_text = True
+    async with by_smtp.database.transaction() as session:
+        made = await a_delivery(session, by_smtp, await a_member(session))
+    for minutes in (0, 11, 21):
+        clock.advance(minutes=minutes)
+        await deliver_due(by_smtp, owner="test")
+        await look_up_doubtful(by_smtp)
+    assert len(server.got) == 1
+    row = await delivery_now(by_smtp, made.id)
+    assert (row.status, row.needs_person) == ("in_doubt", True)
