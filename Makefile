@@ -62,6 +62,9 @@ docs: .venv/dev.stamp ## write the reference pages (settings, commands, API) fro
 bench: .venv/dev.stamp ## how fast, each beside its peer or limit: a table and a chart in bench/results/ (QUICK=1: small sizes)
 	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(NAMES)
 
+bench-full: .venv/dev.stamp ## a quarter's measures with 10 million events and 1 million deliveries, on both databases (up to an hour)
+	@$(BIN)/python -m bench.measures --deliveries 1000000 --events 10000000 --times 20 --limit-ms 50
+
 bench-console: .venv/dev.stamp ## how fast and how heavy each page of the console is, with 10,000 members
 	@$(BIN)/python -m bench.console --members 10000
 
@@ -75,4 +78,4 @@ lock: .tools/bin/uv ## work the lock files out again (no registry address is wri
 clean: ## remove what was set up (not var/, where your data is)
 	@rm -rf .venv .tools build *.egg-info
 
-.PHONY: help demo up test bench bench-console chaos fuzz lint format eval docs lock clean
+.PHONY: help demo up test bench bench-full bench-console chaos fuzz lint format eval docs lock clean

@@ -15,6 +15,7 @@ from bench.report import write_report
 
 MEASUREMENTS: dict[str, tuple[list[str], list[str]]] = {
     "importing": (["--rows", "100000"], ["--rows", "2000"]),
+    "measures": (["--deliveries", "65000"], ["--deliveries", "2000"]),
     "rendering": (["--mails", "1000"], ["--mails", "100"]),
     "starting": (["--times", "5"], ["--times", "1"]),
 }

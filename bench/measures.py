@@ -27,6 +27,7 @@ from sqlalchemy import text
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from bench.book import Figure, keep
 from service.db import Database, new_id
 from service.engagement.models import EngagementEvent
 from service.measures.figures import Window, email_counts, event_counts, last_instant, list_size, reply_counts, top_links
@@ -44,6 +45,8 @@ WINDOW = Window.of(QUARTER, ZONE)
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 MESSAGES = 20
 BATCH = 20_000
+ENOUGH, AT_MOST = 50_000, 0.5
+"""From so many deliveries on, a whole quarter must take at most half the time of the plain query for two of its figures."""
 KINDS = ["newsletter"] * 13 + ["welcome"] * 3 + ["nudge"] * 4
 
 NAIVE = """
@@ -183,19 +186,19 @@ def batches(rows: Iterator[tuple[type[SQLModel], dict[str, Any]]]) -> Iterator[t
         yield of, held
 
 
-async def median_ms(run: Callable[[], Awaitable[object]], times: int) -> float:
-    """Median of warm runs in milliseconds."""
+async def timed_ms(run: Callable[[], Awaitable[object]], times: int) -> tuple[float, float]:
+    """Median and best of warm runs in milliseconds; the best says most where other work shares the machine."""
     await run()
     taken = []
     for _ in range(times):
         start = time.perf_counter()
         await run()
         taken.append((time.perf_counter() - start) * 1000)
-    return statistics.median(taken)
+    return statistics.median(taken), min(taken)
 
 
-async def measure(database: Database, times: int) -> float:
-    """Print each figure's time, check the totals against the plain query, return the time of the whole quarter."""
+async def measure(database: Database, times: int) -> tuple[float, float]:
+    """Print each figure's time and check the totals against the plain query; the best time of the whole quarter, and the plain query's."""
     async with database.reading() as session:
         figures: dict[str, Callable[[], Awaitable[object]]] = {
             "email counts": lambda: email_counts(session, WINDOW),
@@ -205,17 +208,18 @@ async def measure(database: Database, times: int) -> float:
             "top links": lambda: top_links(session, WINDOW, own_pages=FRAME.own_pages),
         }
         for name, run in figures.items():
-            print(f"{name:28} {await median_ms(run, times):10.1f} ms")
-        whole = await median_ms(lambda: figures_of(session, QUARTER, FRAME, now=NOW), times)
-        naive = await median_ms(lambda: plain_query(session), 1)
-        print(f"{'the whole quarter':28} {whole:10.1f} ms")
+            median, best = await timed_ms(run, times)
+            print(f"{name:28} {median:10.1f} ms   best {best:.1f}")
+        whole, best = await timed_ms(lambda: figures_of(session, QUARTER, FRAME, now=NOW), times)
+        naive, _ = await timed_ms(lambda: plain_query(session), 1)
+        print(f"{'the whole quarter':28} {whole:10.1f} ms   best {best:.1f}")
         print(f"{'plain COUNT(DISTINCT)':28} {naive:10.1f} ms   {naive / whole:.1f} times as long, for opens and clicks alone")
         counts, plain = await email_counts(session, WINDOW), await plain_query(session)
         for kind, found in counts.items():
             assert found.opened == plain[kind, "open", "human"], (kind, found)
             assert found.clicked == plain[kind, "click", "human"], (kind, found)
         print("the totals agree")
-        return whole
+        return best, naive
 
 
 async def events_in(database: Database) -> int:
@@ -261,24 +265,36 @@ async def filled(kind: str, folder: Path, deliveries: int, seed: int, events: in
 
 
 async def run(options: argparse.Namespace) -> int:
+    """Measure on the databases asked for and keep what was found; 1 where the limit is not met."""
+    figures: list[Figure] = []
+    slow = False
+    for kind in ("sqlite", "postgresql") if options.database == "both" else (options.database,):
+        whole, naive = await measure_on(kind, options)
+        work, wanted = f"a quarter's measures, {kind}", AT_MOST if options.deliveries >= ENOUGH else None
+        peer = "plain COUNT(DISTINCT), opens and clicks alone"
+        figures.append(Figure(work, options.deliveries, whole, "ms", naive, peer, wanted, less_is_better=True))
+        if options.limit_ms:
+            figures.append(Figure(work, options.deliveries, whole, "ms", options.limit_ms, "the limit", 1.0, less_is_better=True))
+            slow = slow or whole > options.limit_ms
+    keep("measures", figures)
+    return int(slow)
+
+
+async def measure_on(kind: str, options: argparse.Namespace) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.keep or Path(temporary)
         start = time.perf_counter()
-        async with filled(options.database, folder, options.deliveries, options.seed, options.events) as database:
+        async with filled(kind, folder, options.deliveries, options.seed, options.events) as database:
             built = time.perf_counter() - start
-            print(f"{options.deliveries:,} deliveries, {await events_in(database):,} events on {options.database}, built in {built:.0f} s")
-            whole = await measure(database, options.times)
-    if options.limit_ms and whole > options.limit_ms:
-        print(f"slower than the limit of {options.limit_ms} ms")
-        return 1
-    return 0
+            print(f"{options.deliveries:,} deliveries, {await events_in(database):,} events on {kind}, built in {built:.0f} s")
+            return await measure(database, options.times)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n", maxsplit=1)[0])
     parser.add_argument("--deliveries", type=int, default=100_000)
     parser.add_argument("--events", type=int, default=0, help="at least so many engagement events in all")
-    parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
+    parser.add_argument("--database", choices=["sqlite", "postgresql", "both"], default="both")
     parser.add_argument("--times", type=int, default=5)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--limit-ms", type=float, default=0)

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from sqlmodel import select
 
 from service.app import create_app
 from service.db import Database
+from service.events.actions import create_event
+from service.events.models import EventCreate
 from service.links import Links
 from service.members.joining import open_join_request
 from service.members.models import JoinRequest, Member, Organisation
@@ -98,11 +101,18 @@ async def _people(parts: Parts) -> dict[str, str]:
             status=JoinRequestStatus.UNCONFIRMED, created_at=NOW,
         )  # fmt: skip
         session.add(request)
+        called = EventCreate(
+            title="Open call: quieter nights", starts_at=NOW + timedelta(days=3), venue="Online", url="https://meet.example.org/1"
+        )
+        call = await create_event(session, called, now=NOW, zone=parts.settings.zone)
         await open_join_request(session, people[3], "Falls keep me awake, and so does human factors.", now=NOW)
     await draft_welcomes(parts)
     async with parts.database.reading() as session:
         drafted = (await session.exec(select(JoinRequest.id).where(JoinRequest.status == JoinRequestStatus.OPEN))).one()
     found = {
+        "event": links.page(f"/events/{call.id}"),
+        "check-in": links.page(f"/events/{call.id}/check-in"),
+        "my event": links.event(call.id, people[0].id),
         "review": links.welcome(drafted, now=NOW),
         "confirm": links.confirm(request.id, now=NOW),
         "preferences": links.preferences(people[0].id),

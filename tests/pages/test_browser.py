@@ -98,6 +98,16 @@ def _at(name: str) -> Callable[[Page, Site], None]:
     return lambda page, site: page.goto(f"{site.base}{site.paths.get(name, name)}") and None
 
 
+def _registered_wrongly(page: Page, site: Site) -> None:
+    page.goto(f"{site.base}{site.paths['event']}")
+    page.get_by_role("button", name="Yes, I will come").click()
+
+
+def _coming(page: Page, site: Site) -> None:
+    page.goto(f"{site.base}{site.paths['my event']}")
+    page.get_by_role("button", name="Yes, I will come").click()
+
+
 STATES: dict[str, tuple[str, Callable[[Page, Site], None]]] = {
     "join": ("Join Night Team Learning", _at("/join")),
     "join-opened": ("Join Night Team Learning", _opened),
@@ -118,6 +128,10 @@ STATES: dict[str, tuple[str, Callable[[Page, Site], None]]] = {
     "review": ("would like to join", _at("review")),
     "review-wrong": ("There is a problem", _reviewed_wrongly),
     "review-sent": ("The welcome is on its way", _reviewed),
+    "events": ("What is coming", _at("/events")),
+    "event-wrong": ("There is a problem", _registered_wrongly),
+    "event-coming": ("We look forward to seeing you", _coming),
+    "event-check-in": ("Check in: Open call", _at("check-in")),
     "nowhere": ("There is no page here", _at("/nowhere")),
 }
 """Every state a page can be in: words that prove it, and the way there."""
