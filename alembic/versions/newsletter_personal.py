@@ -26,7 +26,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_interest_group")),
         sa.UniqueConstraint("place", name=op.f("uq_interest_group_place")),
     )
-    op.add_column("campaign", sa.Column("subject_b", sa.String(length=300), nullable=False, server_default=""))
     op.add_column("edition", sa.Column("personal", JSON, nullable=False, server_default="{}"))
     op.add_column("edition", sa.Column("subject_b", sa.String(length=150), nullable=False, server_default=""))
     op.add_column("edition", sa.Column("newcomers", JSON, nullable=False, server_default="[]"))
@@ -38,5 +37,4 @@ def downgrade() -> None:
     op.drop_column("member", "may_be_named")
     for name in ("newcomers", "subject_b", "personal"):
         op.drop_column("edition", name)
-    op.drop_column("campaign", "subject_b")
     op.drop_table("interest_group")

@@ -34,7 +34,6 @@ class Campaign(SQLModel, table=True):
     kind: str = Field(max_length=30, description="a MessageKind")
     message_id: UUID = Field(foreign_key="message.id")
     preview_text: str = Field(default="", max_length=200)
-    subject_b: str = Field(default="", max_length=300, description="tried against the message's own where the plan can; empty: no trial")
     tracked: bool = True
     step: str = Field(default=CampaignStep.PLANNED, max_length=20, index=True)
     remote_id: str = Field(default="", max_length=40, index=True)

@@ -1,4 +1,8 @@
-"""An edition's campaigns: their names at Mailchimp, and how to find them by these."""
+"""An edition's campaigns: which there are, their names at Mailchimp, and how to find them by these."""
+
+import hashlib
+from enum import StrEnum
+from uuid import UUID
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -7,13 +11,36 @@ from service.campaigns.models import Campaign
 from service.newsletter.models import Edition
 
 
-def campaign_title(edition: Edition, *, measured: bool) -> str:
+class Variant(StrEnum):
+    """Whose campaign it is: readers who are measured, the half of them who get the second subject, readers who are not measured."""
+
+    MEASURED = "measured"
+    SECOND_SUBJECT = "measured-b"
+    UNMEASURED = "unmeasured"
+
+
+def variant_for(edition: Edition, member_id: UUID, *, measured: bool) -> Variant:
+    """Which campaign a reader is in. A trial of two subjects is among the measured alone, and splits them by a digest: even, the same
+    whoever asks, and another split each time.
+    """
+    if not measured:
+        return Variant.UNMEASURED
+    second = edition.subject_b and hashlib.sha256(f"{edition.id}{member_id}".encode()).digest()[0] % 2
+    return Variant.SECOND_SUBJECT if second else Variant.MEASURED
+
+
+def campaign_title(edition: Edition, variant: Variant) -> str:
     """The name of an edition's campaign at Mailchimp, by which a lost one is found again."""
-    return f"kindling/{edition.number}/{edition.id}/{'measured' if measured else 'unmeasured'}"
+    return f"kindling/{edition.number}/{edition.id}/{variant}"
 
 
 async def campaigns_of(session: AsyncSession, edition: Edition, *, lock: bool = False) -> list[Campaign]:
     """The edition's campaigns, found by their names; none before it was frozen."""
-    titles = [campaign_title(edition, measured=measured) for measured in (True, False)]
+    titles = [campaign_title(edition, variant) for variant in Variant]
     query = select(Campaign).where(col(Campaign.title).in_(titles)).order_by(col(Campaign.title))
     return list((await session.exec(query.with_for_update() if lock else query)).all())
+
+
+async def campaign_of(session: AsyncSession, edition: Edition, variant: Variant) -> Campaign | None:
+    """One of them; None where there is none."""
+    return (await session.exec(select(Campaign).where(Campaign.title == campaign_title(edition, variant)))).one_or_none()

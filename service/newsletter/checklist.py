@@ -9,7 +9,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.newsletter.editions import content_findings, items_of
-from service.newsletter.hints import Finding, Level, link_findings, preview_hints, size_finding, unknown_merge_tags
+from service.newsletter.hints import Finding, Level, link_findings, preview_hints, second_subject_hints, size_finding, unknown_merge_tags
 from service.newsletter.mail import edition_mail
 from service.newsletter.models import Edition
 from service.newsletter.readers import ReaderCount, count_readers
@@ -42,6 +42,7 @@ async def checklist(session: AsyncSession, edition: Edition, *, now: datetime, r
     """Look the edition over. Raises Conflict when the mail can't be made at all."""
     items = await items_of(session, edition)
     findings = content_findings(edition, items, past_subjects=await _past_subjects(session, edition))
+    findings += second_subject_hints(edition.subject_b, subject=edition.subject)
     findings += preview_hints(edition.preview_text, subject=edition.subject)
     twins = near_duplicates([(str(i.id), i.title) for i in items])
     findings += [

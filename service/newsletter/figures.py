@@ -16,6 +16,7 @@ from service.messages.rules import ACCEPTED_BY_PROVIDER, DeliveryStatus
 from service.newsletter.campaigns import campaigns_of
 from service.newsletter.models import Edition
 from service.newsletter.rules import EditionStatus
+from service.newsletter.subjects import Trial, trial_of
 
 COMPARED_EDITIONS = 8
 MOST_LINKS = 100
@@ -76,12 +77,13 @@ class Usual:
 @dataclass(frozen=True, slots=True)
 class Report:
     """An edition's report: its own figures, per link most clicked first, when people read it (seven weekdays from Monday, each with 24
-    hours: how many), the editions before it newest first, and what is usual.
+    hours: how many), a trial of two subjects, the editions before it newest first, and what is usual.
     """
 
     figures: EditionFigures
     links: tuple[LinkClicks, ...]
     hours: tuple[tuple[int, ...], ...]
+    trial: Trial | None
     earlier: tuple[EditionFigures, ...]
     usual: Usual
 
@@ -165,6 +167,7 @@ async def report_of(session: AsyncSession, edition: Edition, *, zone: ZoneInfo) 
         figures=await figures_of(session, edition),
         links=tuple((await clickers_by_url(session, edition)).values()),
         hours=await read_at(session, edition, zone),
+        trial=await trial_of(session, edition),
         earlier=tuple(earlier),
         usual=usual_of(earlier),
     )

@@ -3,7 +3,8 @@
 All of it is one transaction: after a crash either nothing was frozen, and it is tried again, or all of it.
 """
 
-from dataclasses import dataclass, field
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from service.db import insert_new, new_id
 from service.messages.models import Delivery, Message
 from service.messages.rules import DeliveryStatus, MessageKind
 from service.newsletter.archive import archive_fragment
-from service.newsletter.campaigns import campaign_title
+from service.newsletter.campaigns import Variant, campaign_title, variant_for
 from service.newsletter.editions import get_edition, items_of, personal_items_of, refusal
 from service.newsletter.mail import EditionContent, content_of, render_edition
 from service.newsletter.models import Edition
@@ -56,8 +57,7 @@ async def freeze(session: AsyncSession, edition: Edition, *, now: datetime, rend
     goes_at = max(edition.scheduled_for or now, now)
     found = readers(session, count, tracking_on=settings.tracking_on, goes_at=goes_at, zone=settings.zone, freezing=True)
     async for portion in found:
-        for measured in (True, False):
-            await _queue(session, variants, [reader for reader in portion if reader.measured is measured], measured=measured)
+        await _queue(session, variants, portion)
     if not count.readers:
         return _refuse(session, edition, NOBODY, now=now)
     edition.message_id = variants.main_message_id()
@@ -82,7 +82,7 @@ def _refuse(session: AsyncSession, edition: Edition, reason: str, *, now: dateti
 
 
 class _Variants:
-    """The edition's message and campaign for those who are measured and for those who are not; each made when its first reader comes."""
+    """The edition's messages and campaigns, one for each kind of reader; each made when its first reader comes."""
 
     def __init__(
         self, session: AsyncSession, edition: Edition, content: EditionContent, *, now: datetime, renderer: Renderer, settings: Settings
@@ -93,12 +93,19 @@ class _Variants:
         self.now = now
         self._renderer = renderer
         self._settings = settings
-        self._made: dict[bool, Campaign] = {}
+        self._made: dict[Variant, Campaign] = {}
 
-    async def campaign(self, *, measured: bool) -> Campaign:
+    def variant(self, reader: Reader) -> Variant:
+        """The campaign this reader is in."""
+        return variant_for(self._edition, reader.member_id, measured=reader.measured)
+
+    async def campaign(self, variant: Variant) -> Campaign:
         """The campaign of a variant, its message in place."""
-        if measured not in self._made:
-            mail = render_edition(self._content, measured=measured, renderer=self._renderer, settings=self._settings)
+        if variant not in self._made:
+            measured = variant is not Variant.UNMEASURED
+            second = variant is Variant.SECOND_SUBJECT
+            content = replace(self._content, subject=self._edition.subject_b) if second else self._content
+            mail = render_edition(content, measured=measured, renderer=self._renderer, settings=self._settings)
             message = Message(
                 kind=MessageKind.NEWSLETTER,
                 subject=mail.subject,
@@ -109,9 +116,9 @@ class _Variants:
             )
             self._session.add(message)
             await self._session.flush()
-            self._made[measured] = plan_campaign(
+            self._made[variant] = plan_campaign(
                 self._session,
-                title=campaign_title(self._edition, measured=measured),
+                title=campaign_title(self._edition, variant),
                 kind=MessageKind.NEWSLETTER,
                 message=message,
                 preview_text=self._edition.preview_text,
@@ -119,7 +126,7 @@ class _Variants:
                 send_at=max(self._edition.scheduled_for or self.now, self.now),
                 now=self.now,
             )
-        return self._made[measured]
+        return self._made[variant]
 
     def key(self, member_id: UUID) -> str:
         """What makes a delivery of this edition unique."""
@@ -127,25 +134,32 @@ class _Variants:
 
     def main_message_id(self) -> UUID:
         """The message that stands for the edition: the measured one where there is one."""
-        return self._made[max(self._made)].message_id
+        return next(self._made[variant].message_id for variant in Variant if variant in self._made)
 
     def campaign_ids(self) -> tuple[UUID, ...]:
         """The campaigns made, the measured one first."""
-        return tuple(self._made[measured].id for measured in sorted(self._made, reverse=True))
+        return tuple(self._made[variant].id for variant in Variant if variant in self._made)
 
 
-async def _queue(session: AsyncSession, variants: _Variants, portion: list[Reader], *, measured: bool) -> None:
+async def _queue(session: AsyncSession, variants: _Variants, portion: list[Reader]) -> None:
+    groups: dict[Variant, list[Reader]] = defaultdict(list)
+    for reader in portion:
+        groups[variants.variant(reader)].append(reader)
+    for variant in Variant:
+        if groups[variant]:
+            await _queue_one(session, variants, groups[variant], variant)
+
+
+async def _queue_one(session: AsyncSession, variants: _Variants, portion: list[Reader], variant: Variant) -> None:
     """One delivery per reader, many in one statement."""
-    if not portion:
-        return
-    campaign = await variants.campaign(measured=measured)
+    campaign = await variants.campaign(variant)
     first = Delivery(
         key="",
         kind=MessageKind.NEWSLETTER,
         message_id=campaign.message_id,
         email="",
         status=DeliveryStatus.QUEUED,
-        tracked=measured,
+        tracked=campaign.tracked,
         provider=Product.MARKETING,
         campaign_id=campaign.id,
         due_at=campaign.send_at or variants.now,

@@ -64,6 +64,17 @@ def subject_hints(subject: str, *, past_subjects: Sequence[str] = ()) -> list[Fi
     return [Finding("subject", Level.WARNING, detail) for detail in found]
 
 
+def second_subject_hints(subject_b: str, *, subject: str) -> list[Finding]:
+    """The same for the second subject of a trial; empty when there is none."""
+    words = subject_b.strip()
+    if not words:
+        return []
+    found = [Finding("subject_b", Level.WARNING, f.detail.replace("The subject", "The second subject")) for f in subject_hints(words)]
+    if words.casefold() == subject.strip().casefold():
+        found.append(Finding("subject_b", Level.WARNING, "Both subjects are the same; there is nothing to try."))
+    return found
+
+
 def preview_hints(preview: str, *, subject: str) -> list[Finding]:
     """The same for the preview text, the grey line that inboxes show after the subject."""
     words = preview.strip()

@@ -139,6 +139,23 @@ class UsualPublic(BaseModel):
     unsubscribed: float | None
 
 
+class SubjectPublic(BaseModel):
+    """One subject of a trial: mails delivered, and people who opened and clicked."""
+
+    subject: str
+    delivered: int
+    opened: int
+    clicked: int
+
+
+class TrialPublic(BaseModel):
+    """Two subjects, each to half of the measured readers, and what can be said of them."""
+
+    first: SubjectPublic
+    second: SubjectPublic
+    words: str
+
+
 class HoursPublic(BaseModel):
     """When people read it, by the community's clock; each person once in each hour."""
 
@@ -153,6 +170,7 @@ class ReportPublic(FiguresPublic):
     progress: ProgressPublic
     links: list[LinkPublic]
     hours: HoursPublic
+    trial: TrialPublic | None = Field(description="null where there was one subject")
     usual: UsualPublic
     earlier: list[FiguresPublic]
 
@@ -166,6 +184,7 @@ class ReportPublic(FiguresPublic):
             progress=ProgressPublic.model_validate(progress, from_attributes=True),
             links=[LinkPublic.model_validate(link, from_attributes=True) for link in report.links],
             hours=HoursPublic(timezone=timezone, matrix=[list(day) for day in report.hours]),
+            trial=TrialPublic.model_validate(report.trial, from_attributes=True) if report.trial else None,
             usual=UsualPublic(
                 editions=usual.editions,
                 opened_pct=_pct(usual.opened_rate),

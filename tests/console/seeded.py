@@ -17,7 +17,7 @@ from service.members.joining import open_join_request
 from service.members.models import Member
 from service.messages.models import Delivery, Message, ProviderHalt
 from service.messages.rules import DeliveryStatus
-from service.newsletter.campaigns import campaign_title
+from service.newsletter.campaigns import Variant, campaign_title
 from service.newsletter.models import ContentItem, Edition, Feed
 from service.parts import Parts
 from service.resources.models import Resource
@@ -224,7 +224,7 @@ async def _sent(session: AsyncSession, number: int, people: list[Member]) -> Edi
     session.add(edition)
     await session.flush()
     campaign = Campaign(
-        title=campaign_title(edition, measured=True),
+        title=campaign_title(edition, Variant.MEASURED),
         kind="newsletter",
         message_id=message,
         step=CampaignStep.SENT,
