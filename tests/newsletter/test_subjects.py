@@ -98,7 +98,8 @@ def test_the_split_is_even_and_another_one_for_each_edition() -> None:
     [
         ((50, 50), 1.0, "may well be chance"),
         ((50, 60), 0.312, "may well be chance"),
-        ((50, 80), 0.0048, "“second” was clicked more")((0, 0), 1.0, "may well be chance"),
+        ((50, 80), 0.0048, "“second” was clicked more"),
+        ((0, 0), 1.0, "may well be chance"),
     ],
 )
 def test_a_difference_counts_once_chance_is_unlikely(clicks: tuple[int, int], likely: float, words: str) -> None:
