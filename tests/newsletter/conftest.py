@@ -13,6 +13,7 @@ from service.auth.keys import create_key
 from service.auth.rules import Role
 from service.parts import Parts
 from service.providers.ports import Providers
+from tests.mailchimp import has_transactional, sandbox, sandbox_process, world  # noqa: F401 - over real HTTP, where a test asks for it
 from tests.newsletter.fakes import FakeCampaigns
 
 
