@@ -46,7 +46,7 @@ class Pick:
 
 @dataclass(frozen=True, slots=True)
 class Meeting:
-    """One event ahead; `starts_local` is wall-clock words, `day` and `month` the same day in short."""
+    """One event ahead; `starts_local` is wall-clock words, `day` and `month` the same day in short, `url` our page to sign up on."""
 
     title: str
     starts_local: str
@@ -125,7 +125,8 @@ async def _events(session: AsyncSession, *, after: datetime, settings: Settings)
     for planned in found:
         at = planned.starts_at.astimezone(settings.zone)
         words = f"{_day(at)}, {at:%H:%M}"
-        meetings.append(Meeting(planned.title, words, str(at.day), f"{at:%b}", planned.venue, planned.url))
+        sign_up = f"{settings.base_url}/events/{planned.id}"  # never the meeting's own address: the archive is public
+        meetings.append(Meeting(planned.title, words, str(at.day), f"{at:%b}", planned.venue, sign_up))
     return tuple(meetings)
 
 

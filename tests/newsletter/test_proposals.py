@@ -95,13 +95,16 @@ async def test_the_mail_holds_the_events_ahead_in_local_time(parts: Parts) -> No
     common = {"created_at": NOW, "updated_at": NOW, "venue": "Online", "url": "https://example.org/call"}
     async with parts.database.transaction() as session:
         start = NOW + timedelta(days=1, hours=3)
-        session.add(Event(title="Open call", starts_at=start, ends_at=start, **common))
+        call = Event(title="Open call", starts_at=start, ends_at=start, **common)
+        session.add(call)
         session.add(Event(title="Called off", starts_at=start, ends_at=start, status="cancelled", **common))
         session.add(Event(title="Far away", starts_at=start + timedelta(days=60), ends_at=start, **common))
     edition = await ready_edition(parts)
     async with parts.database.reading() as session:
         mail = await edition_mail(session, edition, now=NOW, renderer=parts.renderer, settings=parts.settings)
     assert "Thursday 9 July, 12:00, Online" in mail.text
+    assert f"Sign up: http://127.0.0.1:8000/events/{call.id}" in mail.text
+    assert "example.org/call" not in mail.html + mail.text, "the address of a meeting is for those who sign up"
     assert "Called off" not in mail.text
     assert "Far away" not in mail.text
 
