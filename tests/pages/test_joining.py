@@ -44,6 +44,18 @@ async def test_measuring_is_off_unless_ticked_and_each_consent_has_its_own_proof
     }
 
 
+async def test_nobody_is_named_in_the_newsletter_without_their_own_yes_which_can_be_taken_back(community: Community) -> None:
+    member = await community.joined(may_be_named="yes")
+    assert member.may_be_named is True
+    async with community.parts.database.reading() as session:
+        query = select(ConsentRecord.purpose, ConsentRecord.text_version).where(ConsentRecord.purpose == "naming")
+        assert (await session.exec(query)).all() == [("naming", "join-2")]
+    page = community.parts.links.preferences(member.id)
+    assert 'name="may_be_named" type="checkbox" value="yes" checked' in (await community.client.get(page)).text
+    await community.client.post(page, data={"wants_newsletter": "yes"})
+    assert (await community.member()).may_be_named is False
+
+
 async def test_a_scanner_that_follows_the_link_confirms_nobody(community: Community) -> None:
     link = await community.confirm_link()
     for _ in range(3):
