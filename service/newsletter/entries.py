@@ -6,7 +6,7 @@ import io
 import json
 import re
 from calendar import timegm
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +20,8 @@ from service.newsletter.hints import is_web_address
 MAX_ENTRIES = 100
 TITLE_LENGTH = 200
 SUMMARY_LENGTH = 600
+TOPIC_LENGTH = 60
+MAX_TOPICS = 20
 NO_FEED = "This is not a feed. Look on the site for a link named RSS, Atom or feed."
 _BLOCK_END = re.compile(r"</(?:p|div|li|h[1-6]|tr|blockquote|td)\s*>|<br\s*/?>", re.IGNORECASE)
 _SPACE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -43,6 +45,7 @@ class Entry:
     url: str
     summary: str
     published_at: datetime | None
+    topics: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,7 @@ def _xml_entry(raw: Mapping[str, Any], base: str) -> Entry | None:
         url=urljoin(base, str(raw.get("link") or "")) if raw.get("link") else "",
         summary=str(raw.get("summary") or content[0].get("value") or ""),
         published_at=_instant(when),
+        topics=[tag.get("term") for tag in raw.get("tags") or ()],
     )
 
 
@@ -131,6 +135,7 @@ def _json_entry(raw: Mapping[str, Any], base: str) -> Entry | None:
         url=urljoin(base, str(link)) if link else "",
         summary=html.escape(str(text)) if text else str(raw.get("content_html") or ""),
         published_at=_rfc3339(when),
+        topics=tags if isinstance(tags := raw.get("tags"), list) else [],
     )
 
 
@@ -142,10 +147,20 @@ def _rfc3339(text: object) -> datetime | None:
     return found.astimezone(UTC) if found and found.tzinfo else None
 
 
-def _entry(*, identity: str, title: str, url: str, summary: str, published_at: datetime | None) -> Entry | None:
+def _topics(given: Iterable[object]) -> tuple[str, ...]:
+    """A feed's categories as topics: short plain text, each once whatever the letter case."""
+    found: dict[str, str] = {}
+    for one in given:
+        topic = plain_text(one, TOPIC_LENGTH + 1) if isinstance(one, str) else ""
+        if topic and len(topic) <= TOPIC_LENGTH:
+            found.setdefault(topic.casefold(), topic)
+    return tuple(found.values())[:MAX_TOPICS]
+
+
+def _entry(*, identity: str, title: str, url: str, summary: str, published_at: datetime | None, topics: Iterable[object]) -> Entry | None:
     """An entry that can be shown: it has a title (else the beginning of its text) and something to know it by; else None."""
     address = url if is_web_address(url) and len(url) <= 2000 else ""
     words = plain_text(summary, SUMMARY_LENGTH)
     name = plain_text(title, TITLE_LENGTH) or plain_text(html.escape(words), 80)
     known_by = identity or address or name
-    return Entry(known_by, name, address, words, published_at) if name else None
+    return Entry(known_by, name, address, words, published_at, _topics(topics)) if name else None

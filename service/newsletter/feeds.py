@@ -185,6 +185,7 @@ async def _new_items(session: AsyncSession, feed: Feed, parsed: ParsedFeed, *, n
             title=entry.title,
             url=entry.url,
             summary=entry.summary,
+            topics=list(entry.topics),
             source=source,
             status=ContentStatus.COLLECTED,
             feed_id=feed.id,

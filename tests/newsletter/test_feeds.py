@@ -1,3 +1,4 @@
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -72,6 +73,7 @@ def test_rss_2_becomes_plain_entries() -> None:
     assert first.url == "https://news.riverside.example.org/falls-huddle/?utm_source=rss&utm_medium=rss"
     assert first.summary == "Standing up, at the board, at 02:00. Falls went from eleven a month to five…"
     assert first.published_at == datetime(2026, 7, 7, 7, 0, tzinfo=UTC)
+    assert (first.topics, second.topics) == (("Falls", "Night & day"), ())
     assert second.title == "What NEWS2 doesn’t tell you"
     assert second.summary == "Three cases in which the score came late. Read"
 
@@ -83,6 +85,7 @@ def test_atom_becomes_plain_entries() -> None:
     assert review.url == "https://library.example.ac.uk/safety/delirium"
     assert review.summary == "Twelve studies, four good ones"
     assert review.published_at == datetime(2026, 7, 6, 17, 30, 2, tzinfo=UTC)
+    assert review.topics == ("delirium",)
     assert handover.summary == "A paper to read together."
     assert handover.published_at == datetime(2026, 6, 30, 8, 0, tzinfo=UTC)
 
@@ -91,10 +94,19 @@ def test_json_feed_becomes_plain_entries() -> None:
     feed = parse_feed(payload("network_feed.json"), url="https://frailty.example.org/feed.json")
     visit, note, undated = feed.entries
     assert (visit.title, visit.summary) == ("Visit a frailty unit in July", "Two places, bring a colleague.")
+    assert visit.topics == ("visits",)
     assert note.url == "https://frailty.example.org/notes/8"
     assert note.title.startswith("Who uses <5 questions at the front door?")
     assert note.identity == "8"
     assert (undated.url, undated.published_at) == ("", None)
+
+
+def test_odd_categories_are_passed_over() -> None:
+    item = {"id": "1", "title": "One", "tags": ["<b>Falls</b>", 7, None, "x" * 61, "", "FALLS", *(f"topic {n}" for n in range(30))]}
+    body = json.dumps({"version": "https://jsonfeed.org/version/1.1", "items": [item, {"id": "2", "title": "Two", "tags": "falls"}]})
+    first, second = parse_feed(body.encode(), url=URL).entries
+    assert first.topics == ("Falls", *(f"topic {n}" for n in range(19)))
+    assert second.topics == ()
 
 
 def test_the_oldest_rss_in_an_old_encoding_is_read() -> None:
@@ -152,6 +164,7 @@ async def test_new_entries_become_collected_items_once(database: Database, clock
         ("A falls huddle that takes four minutes", "collected", "content", "Riverside Trust improvement news"),
         ("What NEWS2 doesn’t tell you", "collected", "content", "Riverside Trust improvement news"),
     ]
+    assert [i.topics for i in await items(database)] == [["Falls", "Night & day"], []]
     clock.advance(hours=1)
     again = await collect_feed(database, feed_id, clock=clock, fetch=fetch)
     assert again is not None
