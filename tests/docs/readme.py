@@ -38,6 +38,13 @@ def tour(text: str) -> str:
     return "\n".join(block for block in blocks(text, "bash") if not block.startswith("make "))
 
 
+def commands(text: str) -> list[str]:
+    """Every `kindling ...` line of a page's blocks, without what is said about it behind."""
+    lines = [line for block in re.findall(r"^```(?:bash|text)\n(.*?)^```", text, re.MULTILINE | re.DOTALL) for line in block.splitlines()]
+    lines = [re.sub(r"^docker compose run --rm api ", "kindling ", line.strip()) for line in lines]
+    return [re.split(r"\s{2,}|\s#", line)[0].strip() for line in lines if line.startswith("kindling ")]
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A folder where Kindling runs on free ports, as after `make up`."""
