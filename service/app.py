@@ -13,6 +13,7 @@ from service.auth.access import guard
 from service.auth.flood import limit_forged, limit_joining
 from service.backlog import router as backlog_router
 from service.bodies import BodyGate
+from service.briefing import api as briefing_api
 from service.console.looks import STATIC as CONSOLE_STATIC
 from service.console.routes import router as console_router
 from service.engagement import members_api as engagement_api
@@ -34,7 +35,7 @@ from service.newsletter import content_api
 from service.nudges import api as nudges_api
 from service.openapi import ERROR_ANSWERS, PAGE_ANSWERS, WEBHOOK_ANSWERS, describe
 from service.outgoing import api as outgoing_api
-from service.pages import archive, events, join, leaving, preferences, report, review, story
+from service.pages import archive, doing, events, join, leaving, preferences, report, review, story
 from service.pages.looks import STATIC
 from service.parts import Parts
 from service.privacy.api import router as privacy_router
@@ -67,6 +68,7 @@ API_ROUTERS: tuple[APIRouter, ...] = (
     stories_api.router,
     topmembers_api.router,
     leadership_api.router,
+    briefing_api.router,
     invitations_api.router,
     engagement_api.router,
     reports_api.router,  # before the measures: its paths with an ending would be taken for a quarter
@@ -77,7 +79,15 @@ API_ROUTERS: tuple[APIRouter, ...] = (
     backlog_router,
 )
 """Under /api/v1, each behind a key."""
-PAGE_ROUTERS: tuple[APIRouter, ...] = (leaving.router, preferences.router, review.router, story.router, archive.router, report.router)
+PAGE_ROUTERS: tuple[APIRouter, ...] = (
+    leaving.router,
+    preferences.router,
+    review.router,
+    story.router,
+    doing.router,
+    archive.router,
+    report.router,
+)
 """No key: by contract, or since a signed link is the permission. Leaving is never limited."""
 
 

@@ -58,8 +58,10 @@ class Links:
         return f"{self._base}/story/{self._tokens.sign(Purpose.STORY, ask_id.hex)}"
 
     def task(self, task: str, *, now: datetime) -> str:
-        """One step of a facilitator's week, done behind a button (`welcome:<id>`)."""
-        return f"{self._base}/console/do/{self._tokens.sign_timed(Purpose.TASK, task, now=now)}"
+        """One step of a facilitator's week, done behind a button (see `briefing/tasks.py`). For mails to facilitators only: whoever holds
+        it may do it. Opening it changes nothing.
+        """
+        return f"{self._base}/do/{self._tokens.sign_timed(Purpose.TASK, task, now=now)}"
 
     def report(self, quarter: str) -> str:
         """The report of a closed quarter, for readers without a key; never expires."""

@@ -11,6 +11,7 @@ from service.audience.pull import pull_changes
 from service.audience.push import push_due
 from service.audience.sync_job import run_sync
 from service.campaigns.backfill import run_backfill
+from service.briefing.mail import send_morning_mails
 from service.campaigns.personal import plan_personal
 from service.campaigns.results import poll_due
 from service.campaigns.steps import advance_due
@@ -126,6 +127,11 @@ async def keep_rhythm(ctx: Context) -> int:
     async with parts.database.transaction() as session:
         told = await collect_told(session, now=parts.clock.now())
     return told + await run_leadership(parts) + await nudge_by_itself(parts)
+    """What the facilitator's week needs by itself: stories that came back, terms in leadership groups and their notes, the morning mail."""
+    parts = _parts(ctx)
+    async with parts.database.transaction() as session:
+        told = await collect_told(session, now=parts.clock.now())
+    return told + await run_leadership(parts) + await send_morning_mails(parts)
 
 
 async def tell_others(ctx: Context) -> int:

@@ -38,6 +38,13 @@ class MeasureFormat(StrEnum):
     HTML = "html"
 
 
+class WeekFormat(StrEnum):
+    """How the week is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point of the `kindling` command."""
     app(args=list(arguments) if arguments is not None else None)
@@ -191,6 +198,18 @@ def restore_command(
     if not file.is_file():
         fail(f"There is no file {file}. Give the path of a backup.")
     run(restore(settings_or_fail(), file, replace=replace))
+
+
+@app.command()
+def week(
+    date: Annotated[str | None, typer.Argument(help="2026-07-08; today when left out")] = None,
+    format: Annotated[WeekFormat, typer.Option(help="how to print")] = WeekFormat.TABLE,  # noqa: A002  # as for measures
+    whole: Annotated[bool, typer.Option("--whole", help="all days of the week, not the one alone")] = False,
+) -> None:
+    """The facilitator's week: what the day asks for, with the minutes, and one step from each line to its being done."""
+    from service.cli.weekly import print_week
+
+    run(print_week(settings_or_fail(), date, format, whole=whole))
 
 
 @app.command()

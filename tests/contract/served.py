@@ -34,6 +34,9 @@ KINDS = {
     "organisation_id": "organisations",
     "reply_id": "replies",
     "key_id": "keys",
+    "story_id": "stories",
+    "facilitator_id": "facilitators",
+    "term_id": "leadership/terms",
 }
 """Where the ids of each path parameter are listed."""
 
@@ -113,6 +116,11 @@ def _settle_in(running: Served) -> None:
             post("content", {"kind": "content", "title": f"News {n}", "url": f"https://example.org/news/{n}"})
             post("keys", {"name": f"spare {n}", "role": "viewer"})
             post("events", {"title": f"Huddle {n}", "starts_at": f"2026-0{n + 1}-05T09:00:00Z", "ends_at": f"2026-0{n + 1}-05T10:00:00Z"})
+        post("stories", {"text": "We tried it."})
+        someone = post("facilitators", {"email": "tom@trust.example.org", "name": "Tom"})
+        post(f"facilitators/{someone['id']}/leave", {"from": "2026-07-01", "until": "2026-07-14"})
+        on_list = api.get("members?status=subscribed").json()["items"][0]["id"]
+        post("leadership/terms", {"member_id": on_list, "role": "critical_friend"})
         for _ in range(2):
             post("editions", {"subject": "This week"})
         for request in api.get("join-requests").json()["items"][:1]:

@@ -171,7 +171,7 @@ def test_an_unknown_kind_is_not_found(renderer: Renderer) -> None:
         ("nudge", {"cared_for": [], "missed": [], "events": [], "question": ""}),
         ("nudge", {"cared_for": [], "events": []}),
         ("role_note", {"facts": [], "questions": []}),
-        ("weekly_briefing", {"minutes_total": 0, "sections": []}),
+        ("weekly_briefing", {"minutes_total": 0, "first_count": 0, "sections": [], "taken": [], "done": []}),
         ("welcome", {"reason": "", "resources": [], "first_step": "", "note": "With a *note*."}),
         ("welcome_follow_up", {"resources": []}),
     ],
