@@ -10,8 +10,8 @@ from service.audience.denylist import sync_denylist
 from service.audience.pull import pull_changes
 from service.audience.push import push_due
 from service.audience.sync_job import run_sync
-from service.campaigns.backfill import run_backfill
 from service.briefing.mail import send_morning_mails
+from service.campaigns.backfill import run_backfill
 from service.campaigns.personal import plan_personal
 from service.campaigns.results import poll_due
 from service.campaigns.steps import advance_due
