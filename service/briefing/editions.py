@@ -37,7 +37,7 @@ async def analytics(scene: Scene) -> list[Line]:
     query = select(Edition).where(Edition.status == EditionStatus.SENT, col(Edition.sent_at) < scene.day_end)
     edition = (await scene.session.exec(query.order_by(col(Edition.sent_at).desc()).limit(1))).first()
     if edition is not None:
-        report = await report_of(scene.session, edition)
+        report = await report_of(scene.session, edition, zone=scene.parts.settings.zone)
         lines.append(
             Line(
                 "analytics:edition",
