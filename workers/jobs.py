@@ -121,17 +121,12 @@ async def poll_reports(ctx: Context) -> int:
 
 
 async def keep_rhythm(ctx: Context) -> int:
-    """What the facilitator's week needs by itself: stories that came back, terms in leadership groups and their monthly notes, and
-    nudges where they go by themselves."""
+    """What the facilitator's week needs by itself: stories that came back, terms in leadership groups and their monthly notes,
+    nudges where they go by themselves, and the morning mail."""
     parts = _parts(ctx)
     async with parts.database.transaction() as session:
         told = await collect_told(session, now=parts.clock.now())
-    return told + await run_leadership(parts) + await nudge_by_itself(parts)
-    """What the facilitator's week needs by itself: stories that came back, terms in leadership groups and their notes, the morning mail."""
-    parts = _parts(ctx)
-    async with parts.database.transaction() as session:
-        told = await collect_told(session, now=parts.clock.now())
-    return told + await run_leadership(parts) + await send_morning_mails(parts)
+    return told + await run_leadership(parts) + await nudge_by_itself(parts) + await send_morning_mails(parts)
 
 
 async def tell_others(ctx: Context) -> int:

@@ -49,7 +49,7 @@ async def lapsed(scene: Scene) -> list[Line]:
     for place, candidate in enumerate(due[:LAPSED]):
         member = candidate.member
         quiet = (scene.now - (member.last_active_at or member.joined_at or member.created_at)).days
-        cared = f"Cared about {in_words(candidate.cared_for)}." if candidate.cared_for else quoted(member.join_reason)
+        cared = f"Cared about {in_words(candidate.cared.topics)}." if candidate.cared.topics else quoted(member.join_reason)
         lines.append(
             Line(
                 key=f"lapsed:{member.id}:{week_name(scene.day)}",

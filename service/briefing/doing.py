@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Literal
 
 from service.auth.audit import record
-from service.briefing.offers import lapsed_member, offer_of, story_candidate, top_member
+from service.briefing.offers import due_nudge, offer_of, story_candidate, top_member
 from service.briefing.people import claim, get_facilitator
 from service.briefing.scene import name_of
 from service.briefing.tasks import At, Done, Field
@@ -18,7 +18,6 @@ from service.newsletter.proposals import propose
 from service.newsletter.rules import ContentKind, ContentStatus
 from service.newsletter.shapes import ContentCreate, ContentUpdate, EditionUpdate
 from service.nudges.actions import run_nudges
-from service.nudges.missed import missed_items
 from service.rendering import Draft
 from service.stories.asking import ask_for_story
 from service.topmembers.actions import ask_member, draft_question
@@ -118,10 +117,11 @@ async def _mail(at: At) -> Done:
         candidate = await story_candidate(at.session, member_id, now=at.now)
         asked = await ask_for_story(at.session, at.parts, candidate.member, candidate.reason, by=at.task.by, now=at.now)
         return _gone(name_of(candidate.member), asked.why_not)
-    lapsed = await lapsed_member(at.session, at.parts, member_id, now=at.now)
-    missed = await missed_items(at.session, now=at.now)
-    results = await run_nudges(at.session, at.parts, missed=missed, now=at.now, by=at.task.by, member_ids=[member_id])
-    return _gone(name_of(lapsed.member), next((f"{r.why_not} {r.detail}".strip() for r in results if r.why_not), ""))
+    found, draft = await due_nudge(at.session, at.parts, member_id, now=at.now)
+    edits = {member_id: Draft(at.words.get("subject", draft.subject), at.words.get("body", draft.body))}
+    results = await run_nudges(at.session, at.parts, now=at.now, by=at.task.by, member_ids=[member_id], edits=edits)
+    why_not = next((f"{result.why_not} {result.detail}".strip() for result in results if result.why_not), "")
+    return _gone(name_of(found.candidate.member), why_not)
 
 
 def _gone(name: str, why_not: str) -> Done:

@@ -12,6 +12,7 @@ from service.briefing.scene import name_of
 from service.briefing.tasks import At, Field, Offer
 from service.engagement.models import Reply
 from service.errors import Conflict, NotFound
+from service.events.actions import coming_events
 from service.leadership.rules import agenda_prompt
 from service.members.models import Member
 from service.members.standing import get_member
@@ -20,9 +21,7 @@ from service.newsletter.editions import content_findings, get_edition, items_of
 from service.newsletter.hints import Level
 from service.newsletter.models import ContentItem
 from service.newsletter.rules import ContentKind, ContentStatus, EditionStatus
-from service.nudges.actions import coming_events, draft_nudge
-from service.nudges.candidates import Candidate, nudge_candidates
-from service.nudges.missed import missed_items
+from service.nudges.actions import NudgeResult, plan_nudges
 from service.parts import Parts
 from service.rendering import Draft
 from service.stories.asking import Candidate as StoryCandidate
@@ -153,22 +152,21 @@ async def _item(at: At) -> Offer:
     return Offer(item.title, told, quote=item.summary, buttons=buttons, link=item.url, link_words="Read it")
 
 
-async def lapsed_member(session: AsyncSession, parts: Parts, member_id: UUID, *, now: datetime) -> Candidate:
-    """The member a nudge is due for. Raises NotFound, and Conflict with the reason why none is."""
+async def due_nudge(session: AsyncSession, parts: Parts, member_id: UUID, *, now: datetime) -> tuple[NudgeResult, Draft]:
+    """What is due for a member who has not returned, with its letter. Raises NotFound, and Conflict with the reason why nothing is."""
     member = await get_member(session, member_id)
-    found = await nudge_candidates(session, parts.settings, now=now, member_ids=[member_id])
-    if not found or found[0].decision.why_not is not None:
-        why = found[0].decision if found else None
-        detail = f" ({why.why_not}: {why.detail})" if why else ""
-        raise Conflict(f"No letter goes to {name_of(member)} now{detail}.".replace("_", " "))
-    return found[0]
+    results, _ = await plan_nudges(session, parts, now=now, member_ids=[member_id])
+    found = results[0] if results else None
+    if found is None or found.draft is None:
+        why = f" ({found.why_not}: {found.detail})".replace("_", " ") if found else ""
+        raise Conflict(f"No letter goes to {name_of(member)} now{why}.")
+    return found, found.draft
 
 
 async def _nudge(at: At) -> Offer:
-    candidate = await lapsed_member(at.session, at.parts, at.task.subject_id(), now=at.now)
-    draft = draft_nudge(at.parts, candidate, await missed_items(at.session, now=at.now), await coming_events(at.session, now=at.now))
-    told = (candidate.decision.why, f"Subject: {draft.subject}")
-    return Offer(f"A letter to {name_of(candidate.member)}", told, quote=draft.body, buttons={"nudge": "Send it"})
+    found, draft = await due_nudge(at.session, at.parts, at.task.subject_id(), now=at.now)
+    member, told = found.candidate.member, (found.candidate.decision.why, *([found.detail] if found.detail else []))
+    return Offer(f"A letter to {name_of(member)}", told, fields=_letter(draft), buttons={"nudge": "Send it"})
 
 
 async def top_member(session: AsyncSession, member_id: UUID, *, now: datetime) -> TopMember:
