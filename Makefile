@@ -71,6 +71,9 @@ bench-console: .venv/dev.stamp ## how fast and how heavy each page of the consol
 chaos: .venv/dev.stamp ## random kills (KILLS=1000 SEED=1): ends with how many mails were lost, doubled, stuck
 	@$(BIN)/python -m bench.chaos --kills $(or $(KILLS),1000) --seed $(or $(SEED),1)
 
+simulate: .venv/dev.stamp ## half a year of 500 made-up members (MEMBERS= WEEKS= SEED=): nobody mailed twice in a day, no reply lost
+	@$(BIN)/python -m bench.half_year --members $(or $(MEMBERS),500) --weeks $(or $(WEEKS),26) --seed $(or $(SEED),1)
+
 lock: .tools/bin/uv ## work the lock files out again (no registry address is written)
 	@.tools/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements.lock
 	@.tools/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --group dev -o requirements-dev.lock
@@ -78,4 +81,4 @@ lock: .tools/bin/uv ## work the lock files out again (no registry address is wri
 clean: ## remove what was set up (not var/, where your data is)
 	@rm -rf .venv .tools build *.egg-info
 
-.PHONY: help demo up test bench bench-full bench-console chaos fuzz lint format eval docs lock clean
+.PHONY: help demo up test bench bench-full bench-console chaos fuzz lint format eval docs lock clean simulate

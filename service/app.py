@@ -45,6 +45,7 @@ from service.resources import api as resources_api
 from service.stories import api as stories_api
 from service.topmembers import api as topmembers_api
 from service.webhooks import api as webhooks_api
+from service.webhooks import replies_api as received_api
 from service.webhooks import stored_api
 from service.welcome import api as welcome_api
 
@@ -65,6 +66,7 @@ API_ROUTERS: tuple[APIRouter, ...] = (
     newsletter_api.router,
     events_api.router,
     replies_api.router,
+    received_api.router,
     stories_api.router,
     topmembers_api.router,
     leadership_api.router,

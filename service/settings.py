@@ -94,6 +94,7 @@ class Settings(BaseSettings):
     from_name: str = ""
     from_email: str = "community@example.org"
     reply_domain: str = ""
+    mailbox_url: SecretStr = SecretStr("")
     postal_address: str = "1 Example Street, London SW1A 1AA"
     facilitator_email: str = ""
 
@@ -156,6 +157,14 @@ class Settings(BaseSettings):
         if value and (parts.scheme not in {"http", "https"} or not parts.netloc):
             raise ValueError("is not a web address; it must start with http:// or https://")
         return value.rstrip("/")
+
+    @field_validator("mailbox_url")
+    @classmethod
+    def _imap_address(cls, value: SecretStr) -> SecretStr:
+        parts = urlsplit(value.get_secret_value())
+        if value.get_secret_value() and (parts.scheme not in {"imaps", "imap"} or not parts.hostname or not parts.username):
+            raise ValueError("is not a mailbox; use imaps://user:password@host/INBOX, with %40 for an @ in the user name")
+        return value
 
     @field_validator("from_email", "facilitator_email")
     @classmethod

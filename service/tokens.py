@@ -85,16 +85,27 @@ class Tokens:
         """The address at which the answer to one delivery arrives; its local part stays under 64 characters."""
         return f"r+{delivery_id.hex}{self._reply_mark(self._keys[-1], delivery_id.hex)}@{domain}"
 
+    def answer_address(self, reply_id: UUID, domain: str) -> str:
+        """The address at which a copy of the facilitator's answer to one reply arrives."""
+        return f"r+{reply_id.hex}{self._reply_mark(self._keys[-1], f'answer:{reply_id.hex}')}@{domain}"
+
     def delivery_of_reply_address(self, address: str) -> UUID | None:
         """The delivery that a reply address belongs to; None when it is not one of ours."""
+        return self._id_in(address, "")
+
+    def reply_of_answer_address(self, address: str) -> UUID | None:
+        """The reply that an answer address belongs to; None when it is not one of ours."""
+        return self._id_in(address, "answer:")
+
+    def _id_in(self, address: str, purpose: str) -> UUID | None:
         local = address.partition("@")[0].lower()
         mark, plus, code = local.partition("+")
         if mark != "r" or not plus or len(code) != 32 + REPLY_MARK_LENGTH:  # a UUID has 32 hex digits
             return None
-        delivery_hex, given = code[:32], code[32:]
-        if not any(hmac.compare_digest(given, self._reply_mark(key, delivery_hex)) for key in self._keys):
+        id_hex, given = code[:32], code[32:]
+        if not any(hmac.compare_digest(given, self._reply_mark(key, f"{purpose}{id_hex}")) for key in self._keys):
             return None
         try:
-            return UUID(hex=delivery_hex)
+            return UUID(hex=id_hex)
         except ValueError:
             return None

@@ -32,6 +32,7 @@ from service.parts import Parts
 from service.resources.links import check_links
 from service.stories.asking import collect_told
 from service.webhooks.apply import apply_waiting
+from service.webhooks.mailbox import read_replies
 from service.welcome.by_mailchimp import confirming
 from service.welcome.drafts import draft_welcomes
 from service.welcome.follow_up import follow_up_welcomes
@@ -62,7 +63,8 @@ async def settle_doubtful(ctx: Context) -> int:
 
 
 async def apply_webhooks(ctx: Context) -> int:
-    """Apply what providers have reported."""
+    """Read the mailbox that answers come to, and apply what providers have reported."""
+    await read_replies(_parts(ctx))
     return await apply_waiting(_parts(ctx), should_stop=_stop(ctx))
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, BaseModel
+from pydantic import AwareDatetime, BaseModel, Field
 from sqlmodel import col, select
 
 from service.auth.access import CallerDep
@@ -39,6 +39,8 @@ class ReplyPublic(BaseModel):
     held_reason: str
     answered_at: datetime | None
     answered_by: str
+    released_at: datetime | None = Field(description="when a person said that a held reply is the member's")
+    content_item_id: UUID | None = Field(description="what was made of it for the newsletter")
 
 
 class ReplyChange(BaseModel):
@@ -54,6 +56,7 @@ async def list_replies(
     kind: str | None = None,
     unanswered: Annotated[bool, Query(description="only replies by people that wait for an answer")] = False,
     member_id: UUID | None = None,
+    held: Annotated[bool, Query(description="only those that wait for a person to look at their sender")] = False,
 ) -> Page[ReplyPublic]:
     """Replies, newest first."""
     query = select(Reply)
@@ -61,6 +64,8 @@ async def list_replies(
         query = query.where(Reply.kind == kind)
     if unanswered:
         query = query.where(Reply.kind == "reply", col(Reply.answered_at).is_(None))
+    if held:
+        query = query.where(col(Reply.held_reason) != "", col(Reply.released_at).is_(None), col(Reply.answered_at).is_(None))
     if member_id:
         query = query.where(Reply.member_id == member_id)
     return await page_of(session, query, col(Reply.id), page, ReplyPublic)

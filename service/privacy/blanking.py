@@ -109,6 +109,9 @@ async def _blank_mail(session: AsyncSession, member_id: UUID) -> None:
 async def _blank_words(session: AsyncSession, member_id: UUID, addresses: Sequence[str]) -> None:
     theirs = (col(Reply.member_id) == member_id) | func.lower(col(Reply.from_email)).in_([address.lower() for address in addresses])
     replies = (await session.exec(select(Reply.id).where(theirs))).all()
+    passed_on = select(Reply.content_item_id).where(theirs, col(Reply.content_item_id).is_not(None))
+    unnamed = update(ContentItem).where(col(ContentItem.id).in_(passed_on)).values(source="a member", summary="")
+    await session.exec(unnamed.execution_options(synchronize_session=False))
     await session.exec(
         update(Reply)
         .where(theirs)

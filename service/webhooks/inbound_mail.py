@@ -38,6 +38,7 @@ KEPT_HEADERS = frozenset(
         "x-failed-recipients",
         "x-loop",
         "list-id",
+        "authentication-results",
         "received",
     }
 )

@@ -3,9 +3,9 @@ can be believed. Parts: `inbound_mail.py` reads it, `reply_kind.py` and `replies
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlmodel import select
+from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.db import insert_new, new_id
@@ -15,7 +15,7 @@ from service.engagement.rules import EngagementKind
 from service.members.models import Member
 from service.members.rules import MemberStatus, email_key
 from service.members.standing import find_member
-from service.messages.models import Delivery
+from service.messages.models import Delivery, Message
 from service.messages.outbox import Recipient, queue_message
 from service.messages.rules import MessageKind, SuppressionPurpose, SuppressionReason
 from service.messages.suppressions import erased_keys, suppress
@@ -24,9 +24,13 @@ from service.providers.incoming import ProviderEvent
 from service.webhooks.inbound_mail import InboundMail, parse_inbound
 from service.webhooks.inbox import ERASED_PERSON
 from service.webhooks.replies_text import visible_reply
-from service.webhooks.reply_kind import KindFound, ReplyKind, kind_of
+from service.webhooks.reply_kind import KindFound, ReplyKind, bare_subject, kind_of, says_forged
 
 LONGEST_TEXT = 100_000
+MOST_AN_HOUR = 20
+"""From one sender; more is a loop."""
+MOST_SUBJECTS = 50
+"""So many of a member's latest mails are looked at for the one that was answered."""
 BY_A_PERSON = frozenset({ReplyKind.REPLY, ReplyKind.UNSUBSCRIBE_REQUEST})
 
 
@@ -45,23 +49,18 @@ async def receive_mail(session: AsyncSession, parts: Parts, report: ProviderEven
     key = _message_key(mail, report)
     if (await session.exec(select(Reply.id).where(Reply.message_key == key))).first() is not None:
         return "known"
+    if await _answered_by_facilitator(session, parts, mail, now=now):
+        return "answer"
     found = kind_of(mail, own_addresses=[parts.settings.from_email])
+    if found.kind in BY_A_PERSON and await _wrote_too_often(session, mail, now=now):
+        found = KindFound(ReplyKind.LOOP, "too many from one sender")
     sender = await _sender(session, parts, mail)
     if sender.member is None and await _erased(session, mail, sender):
         return ERASED_PERSON
     reply = _reply(mail, found, sender, key=key, at=report.at, now=now)
     await insert_new(session, Reply, [reply.model_dump()], unique=["message_key"])
-    if found.kind in BY_A_PERSON and sender.member is not None and not sender.held_reason:
-        await _count(session, reply, sender, now=now)
-    if found.kind is ReplyKind.UNSUBSCRIBE_REQUEST and not sender.held_reason:
-        await suppress(
-            session,
-            mail.from_address,
-            purpose=SuppressionPurpose.ALL,
-            reason=SuppressionReason.UNSUBSCRIBE,
-            source="reply",
-            now=now,
-        )
+    if found.kind in BY_A_PERSON and not sender.held_reason:
+        await take_as_theirs(session, reply, sender.member, sender.delivery, now=now)
     if found.kind in BY_A_PERSON:
         await _forward(session, parts, reply, mail, sender, now=now)
     return found.kind
@@ -80,13 +79,30 @@ async def _sender(session: AsyncSession, parts: Parts, mail: InboundMail) -> Sen
             delivery = await session.get(Delivery, delivery_id, with_for_update=True)
             break
     by_address = await find_member(session, mail.from_address) if mail.from_address else None
+    unproven = "the sender's domain says it did not send this" if says_forged(mail) else ""
+    if delivery is None and by_address is not None:
+        return Sender(by_address, await _delivery_of_subject(session, by_address, mail), unproven)
     if delivery is None or delivery.member_id is None:
-        return Sender(by_address, delivery, "")
+        return Sender(by_address, delivery, unproven)
     member = await session.get(Member, delivery.member_id)
     if member is not None and member.status == MemberStatus.ERASED:  # perhaps they came back since, as another member
         return Sender(by_address, delivery if by_address is None else None, "")
     forged = member is not None and (by_address is None or by_address.id != member.id)
-    return Sender(member, delivery, "sent from another address than the member's" if forged else "")
+    return Sender(member, delivery, "sent from another address than the member's" if forged else unproven)
+
+
+async def _delivery_of_subject(session: AsyncSession, member: Member, mail: InboundMail) -> Delivery | None:
+    """Without a token: the latest mail to the member with the subject they answer to."""
+    subject = bare_subject(mail.subject)
+    query = (
+        select(Delivery, Message.subject)
+        .join(Message, col(Message.id) == col(Delivery.message_id))
+        .where(Delivery.member_id == member.id, col(Delivery.accepted_at).is_not(None))
+        .order_by(col(Delivery.accepted_at).desc())
+        .limit(MOST_SUBJECTS)
+    )
+    rows = (await session.exec(query)).all() if subject else []
+    return next((delivery for delivery, sent in rows if bare_subject(sent) == subject), None)
 
 
 async def _erased(session: AsyncSession, mail: InboundMail, sender: Sender) -> bool:
@@ -116,23 +132,50 @@ def _reply(mail: InboundMail, found: KindFound, sender: Sender, *, key: str, at:
     )
 
 
-async def _count(session: AsyncSession, reply: Reply, sender: Sender, *, now: datetime) -> None:
-    if sender.member is None:
-        return
-    delivery_id = sender.delivery.id if sender.delivery else None
-    await record_by_hand(
-        session,
-        EngagementKind.REPLY,
-        member_id=sender.member.id,
-        about=str(reply.id),
-        at=reply.at,
-        now=now,
-        source="mail",
-        delivery_id=delivery_id,
+async def take_as_theirs(session: AsyncSession, reply: Reply, member: Member | None, delivery: Delivery | None, *, now: datetime) -> None:
+    """What follows from a person's mail: it counts as their sign of life, and a wish to leave is done at once."""
+    if member is not None:
+        await record_by_hand(
+            session,
+            EngagementKind.REPLY,
+            member_id=member.id,
+            about=str(reply.id),
+            at=reply.at,
+            now=now,
+            source="mail",
+            delivery_id=delivery.id if delivery else None,
+        )
+        if delivery is not None:
+            delivery.replied_at = min(reply.at, delivery.replied_at or reply.at)
+            session.add(delivery)
+    if reply.kind == ReplyKind.UNSUBSCRIBE_REQUEST:
+        email = member.email if member is not None else reply.from_email
+        reason = SuppressionReason.UNSUBSCRIBE
+        await suppress(session, email, purpose=SuppressionPurpose.ALL, reason=reason, source="reply", now=now)
+
+
+async def _answered_by_facilitator(session: AsyncSession, parts: Parts, mail: InboundMail, *, now: datetime) -> bool:
+    """Is this the facilitator's answer to a forwarded reply? Its second Reply-To is ours: the reply is ticked off, the words are kept by
+    nobody but the member who got them.
+    """
+    reply_id = next((found for a in mail.to_addresses if (found := parts.tokens.reply_of_answer_address(a)) is not None), None)
+    if reply_id is None or email_key(mail.from_address or "-") != email_key(parts.settings.facilitator_address or "+"):
+        return False
+    reply = await session.get(Reply, reply_id, with_for_update=True)
+    if reply is not None and reply.answered_at is None:
+        reply.answered_at, reply.answered_by = now, "mail"
+        session.add(reply)
+    return True
+
+
+async def _wrote_too_often(session: AsyncSession, mail: InboundMail, *, now: datetime) -> bool:
+    """Two programs that answer each other, whatever their headers say."""
+    query = (
+        select(func.count())
+        .select_from(Reply)
+        .where(Reply.from_email == mail.from_address[:320], Reply.received_at > now - timedelta(hours=1))
     )
-    if sender.delivery is not None:
-        sender.delivery.replied_at = min(reply.at, sender.delivery.replied_at or reply.at)
-        session.add(sender.delivery)
+    return bool(mail.from_address) and (await session.exec(query)).one() >= MOST_AN_HOUR
 
 
 async def _forward(session: AsyncSession, parts: Parts, reply: Reply, mail: InboundMail, sender: Sender, *, now: datetime) -> None:
@@ -147,6 +190,8 @@ async def _forward(session: AsyncSession, parts: Parts, reply: Reply, mail: Inbo
             "member_name": name,
             "subject": reply.subject,
             "text": reply.text or reply.full_text[:2000],
+            "note": _note(reply, sender),
+            "attachments": [attachment.name or attachment.content_type for attachment in mail.attachments],
             "received_local": f"{here:%A} {here.day} {here:%B}, {here:%H:%M}",
             "console_url": parts.links.page(f"/console/replies/{reply.id}"),
         },
@@ -159,5 +204,21 @@ async def _forward(session: AsyncSession, parts: Parts, reply: Reply, mail: Inbo
         recipient=Recipient(parts.settings.facilitator_address, ""),
         content=content,
         now=now,
-        reply_to=mail.from_address,
+        reply_to=_answer_to(parts, reply, mail),
     )
+
+
+def _note(reply: Reply, sender: Sender) -> str:
+    """What the facilitator has to know beside the words."""
+    if sender.held_reason:
+        return f"Held for you to look at: {sender.held_reason}. It does not count as the member's until you release it."
+    if reply.kind == ReplyKind.UNSUBSCRIBE_REQUEST:
+        return "They asked to get no more mail. That is done: nothing more is sent to them."
+    return ""
+
+
+def _answer_to(parts: Parts, reply: Reply, mail: InboundMail) -> str:
+    """The member, and beside them an address of ours, so that the reply is ticked off when it is answered."""
+    if not parts.settings.reply_host or not mail.from_address:
+        return mail.from_address
+    return f"{mail.from_address}, {parts.tokens.answer_address(reply.id, parts.settings.reply_host)}"

@@ -53,6 +53,7 @@ _RECALL_SUBJECT = re.compile(r"^\W*(recall|message recall (success|failure)):", 
 _AWAY_WORDS = re.compile(
     r"\b(out of (the )?office|annual leave|away from|on leave|maternity leave|not in the office|no longer work)\b", re.IGNORECASE
 )
+_ANSWER_MARKS = re.compile(r"^((re|aw|antw|sv|odp|rv|ref|fwd?|wg|tr|enc|vs|ynt|ateb)(\[\d+\])?\s?:\s*)+", re.IGNORECASE)
 _LEAVE_SUBJECT = re.compile(r"^\W*(unsubscribe( me)?|stop|opt[ -]?out|remove me|please (remove me|unsubscribe( me)?))\W*$", re.IGNORECASE)
 
 
@@ -72,6 +73,16 @@ def kind_of(mail: InboundMail, *, own_addresses: Collection[str] = ()) -> KindFo
     if wants_to_leave(visible_reply(mail.text, from_name=mail.from_name)):
         return KindFound(ReplyKind.UNSUBSCRIBE_REQUEST, "words ask to leave")
     return KindFound(ReplyKind.REPLY, "nothing against it")
+
+
+def bare_subject(subject: str) -> str:
+    """A subject without the marks of answers and forwards, for comparing."""
+    return _ANSWER_MARKS.sub("", " ".join(subject.split())).casefold()
+
+
+def says_forged(mail: InboundMail) -> bool:
+    """Did the server that took the mail in find that its From domain disowns it (RFC 8601, DMARC)? Only its own, topmost word counts."""
+    return bool(re.search(r"\bdmarc\s*=\s*fail\b", mail.header("authentication-results"), re.IGNORECASE))
 
 
 def _is_bounce_by_sender(mail: InboundMail) -> bool:

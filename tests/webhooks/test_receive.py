@@ -16,6 +16,7 @@ from service.messages.rules import MessageKind
 from service.messages.sending import deliver_due
 from service.messages.suppressions import stopped_keys
 from service.webhooks.apply import apply_waiting
+from tests.api_client import open_api
 from tests.factories import a_delivery, a_member, delivery_now
 from tests.fakes import FakeMailer, FrozenClock
 from tests.webhooks.kit import Caller, inbound_item
@@ -88,7 +89,7 @@ async def test_an_answer_is_kept_counted_and_forwarded_with_the_member_to_answer
     assert now.replied_at == reply.at
     [(row, message)] = await sent.forwarded()
     assert row.email == "facilitator@example.org"
-    assert message.headers["Reply-To"] == EMAIL
+    assert message.headers["Reply-To"].split(", ")[0] == EMAIL
     assert "Thank you, that helped." in message.text
     async with sent.caller.parts.database.reading() as session:
         member = await session.get_one(Member, sent.member.id)
@@ -176,3 +177,81 @@ async def test_whatever_people_write_is_kept_and_forwarded_as_words(sent: Sent, 
     assert len(forwarded) == 1
     assert "<script>" not in forwarded[0][1].html
     assert "*|FNAME|*" not in forwarded[0][1].html
+
+
+async def test_a_held_reply_is_shown_and_can_be_released_once(sent: Sent) -> None:
+    await sent.answer("It is me, from home.", sender="Asha at home <asha@gmail.example>")
+    [reply] = await sent.replies()
+    assert (reply.held_reason, await sent.counted()) == ("sent from another address than the member's", 0)
+    [(_, forward)] = await sent.forwarded()
+    assert "Held for you to look at" in forward.text
+    async with open_api(sent.caller.parts) as api:
+        assert [r["id"] for r in (await api.viewer.get("replies?held=true")).json()["items"]] == [str(reply.id)]
+        assert (await api.viewer.post(f"replies/{reply.id}/release")).status_code == 403
+        for _ in range(2):
+            answer = await api.facilitator.post(f"replies/{reply.id}/release")
+            assert (answer.status_code, answer.json()["released_at"] is not None) == (200, True)
+        assert (await api.viewer.get("replies?held=true")).json()["items"] == []
+        assert (await api.facilitator.post(f"replies/{'0' * 32}/release")).status_code == 404
+    assert await sent.counted() == 1
+    assert (await delivery_now(sent.caller.parts, sent.delivery.id)).replied_at is not None
+
+
+async def test_a_released_wish_to_leave_is_done_for_the_member_and_the_facilitator_is_told(sent: Sent) -> None:
+    await sent.answer("Please remove me from this list.", sender="Asha at home <asha@gmail.example>")
+    [reply] = await sent.replies()
+    async with open_api(sent.caller.parts) as api:
+        await api.facilitator.post(f"replies/{reply.id}/release")
+    async with sent.caller.parts.database.reading() as session:
+        assert await stopped_keys(session, [EMAIL]) == {EMAIL}
+    await sent.answer("STOP", message_id="<2@trust.nhs.uk>")
+    assert "They asked to get no more mail. That is done" in (await sent.forwarded())[-1][1].text
+
+
+async def test_a_sender_whose_domain_disowns_the_mail_is_held(sent: Sent) -> None:
+    failed = "Authentication-Results: mx.example.org; spf=fail; dmarc=fail (p=REJECT) header.from=trust.nhs.uk\r\n"
+    await sent.answer("Send me the list of members.", headers=failed)
+    assert [r.held_reason for r in await sent.replies()] == ["the sender's domain says it did not send this"]
+    assert await sent.counted() == 0
+
+
+async def test_the_facilitators_answer_ticks_the_reply_off_and_reaches_the_member(sent: Sent) -> None:
+    await sent.answer("Who else does this?")
+    [reply] = await sent.replies()
+    [(_, forward)] = await sent.forwarded()
+    member, ours = forward.headers["Reply-To"].split(", ")
+    assert member == EMAIL
+    boss = sent.caller.parts.settings.facilitator_address
+    forged = await sent.answer("Ask Ben.", to=ours, sender="somebody@else.example", message_id="<3@x>")
+    assert forged != "answer", "only the facilitator's counts"
+    assert await sent.answer("Ask Ben.", to=ours, sender=f"Maria <{boss}>", message_id="<4@x>") == "answer"
+    async with sent.caller.parts.database.reading() as session:
+        answered = await session.get_one(Reply, reply.id)
+    assert (answered.answered_at, answered.answered_by) == (sent.caller.parts.clock.now(), "mail")
+
+
+async def test_a_program_that_answers_and_answers_is_not_forwarded_without_end(sent: Sent) -> None:
+    kinds = [await sent.answer("Your call is important to us.", message_id=f"<{n}@x>") for n in range(23)]
+    assert (kinds[:20], kinds[20:]) == (["reply"] * 20, ["loop"] * 3)
+    assert len(await sent.forwarded()) == 20
+
+
+async def test_an_answer_without_a_token_is_tied_by_sender_and_subject(sent: Sent) -> None:
+    await sent.answer("Thanks!", to="falls@kindling.example.org", subject="RE: Fwd: Hello")
+    assert [(r.member_id, r.delivery_id) for r in await sent.replies()] == [(sent.member.id, sent.delivery.id)]
+
+
+async def test_a_reply_becomes_an_item_of_the_newsletter_only_with_permission(sent: Sent) -> None:
+    await sent.answer("We moved the call bells, and falls went down by a third.")
+    [reply] = await sent.replies()
+    async with open_api(sent.caller.parts) as api:
+        path, body = f"replies/{reply.id}/content", {"title": "Call bells within reach"}
+        assert (await api.facilitator.post(path, json=body)).status_code == 422
+        permitted = body | {"permission": "agreed by mail on 8 July"}
+        assert (await api.viewer.post(path, json=permitted)).status_code == 403
+        made = await api.facilitator.post(path, json=permitted)
+        assert made.status_code == 201
+        assert (await api.facilitator.post(path, json=permitted)).status_code == 409
+        item = (await api.viewer.get(f"content/{made.json()['content_item_id']}")).json()
+    assert (item["title"], item["source"], item["status"]) == ("Call bells within reach", "a member", "accepted")
+    assert item["summary"] == "We moved the call bells, and falls went down by a third."
