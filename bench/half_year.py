@@ -15,7 +15,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -28,7 +28,7 @@ from pydantic import SecretStr
 
 from bench.half_year_checks import Account, account_of
 from sandbox.config import SandboxConfig
-from sandbox.server import running_sandbox
+from sandbox.server import RunningSandbox, running_sandbox
 from service.app import create_app
 from service.auth.keys import create_key
 from service.auth.rules import Role
@@ -39,11 +39,13 @@ from service.members.actions import record_member
 from service.members.shapes import ConsentGiven, MemberCreate
 from service.parts import Parts
 from service.settings import NudgeMode, Settings
+from tests.imap import ImapServer, running_imap
 from workers.tick import tick
 
 FIRST_DAY = date(2026, 7, 6)
 """A Monday; 26 weeks from it cross both clock changes' autumn one, Christmas and a New Year."""
 WORKDAY = ("07:45", "09:05", "10:05", "14:00", "20:00")
+"""When time stands still for a moment and everything due is done; at the first of them the facilitator looks in."""
 WEEKEND = ("12:00",)
 TICKS_AT_MOST = 60
 TOPICS = ("Falls", "Sleep", "Handover", "Dementia", "Medicines", "Night shifts")
@@ -80,8 +82,12 @@ class Life:
 class HalfYear:
     """One run: a community, its facilitator and a clock."""
 
-    def __init__(self, parts: Parts, api: httpx.AsyncClient, sandbox: httpx.AsyncClient, *, seed: int) -> None:
+    def __init__(
+        self, parts: Parts, api: httpx.AsyncClient, sandbox: httpx.AsyncClient, post: "Post", *, seed: int, workday: Sequence[str]
+    ) -> None:
         self._parts = parts
+        self._postman = post
+        self._workday = workday
         self._api = api
         self._sandbox = sandbox
         self._chance = random.Random(seed)
@@ -121,9 +127,9 @@ class HalfYear:
 
     async def _day(self, day: date, week: int) -> None:
         workday = day.weekday() < 5
-        for clock in WORKDAY if workday else WEEKEND:
+        for clock in self._workday if workday else WEEKEND:
             await self._to(day, clock)
-            if workday and clock == "07:45":
+            if workday and clock == self._workday[0]:
                 await self._morning(day, week)
 
     async def _morning(self, day: date, week: int) -> None:
@@ -185,6 +191,7 @@ class HalfYear:
     async def _settle(self) -> None:
         """Tick until nothing is due, as the minutes of a real day would."""
         for _ in range(TICKS_AT_MOST):
+            await self._postman.bring(self._sandbox, self._parts.settings.from_email)
             await tick(self._ctx)
             self.ticks += 1
             flushed = (await self._sandbox.post("/_control/flush")).raise_for_status().json()
@@ -199,6 +206,23 @@ class HalfYear:
 
     async def _post(self, path: str, body: Json | None = None) -> Any:
         return (await self._api.post(path, json=body or {})).raise_for_status().json()
+
+
+class Post:
+    """Carries answers to the newsletter, which go to the From address, into the mailbox that is read by IMAP."""
+
+    def __init__(self, box: RunningSandbox, mailbox: ImapServer) -> None:
+        self._box = box
+        self._mailbox = mailbox
+        self._brought: set[str] = set()
+
+    async def bring(self, sandbox: httpx.AsyncClient, address: str) -> None:
+        inbound = list(self._box.parts.box.state.inbound.rows.values())
+        new = [one.id for one in inbound if not one.route and one.to == address and one.id not in self._brought]
+        raw = [(await sandbox.get(f"/replies/{one}")).raise_for_status().content for one in new]
+        if raw:
+            await asyncio.to_thread(self._mailbox.deliver, *raw)
+        self._brought.update(new)
 
 
 @asynccontextmanager
@@ -231,7 +255,7 @@ class Failures(logging.Handler):
         self.found.append(self.format(record))
 
 
-async def rehearse(folder: Path, *, members: int, weeks: int, seed: int) -> Account:
+async def rehearse(folder: Path, *, members: int, weeks: int, seed: int, workday: Sequence[str] = WORKDAY) -> Account:
     """Run it in an empty folder; the account of what happened. The sandbox's log is kept there."""
     failures = Failures()
     logging.getLogger("workers").addHandler(failures)
@@ -239,7 +263,7 @@ async def rehearse(folder: Path, *, members: int, weeks: int, seed: int) -> Acco
     start = datetime(FIRST_DAY.year, FIRST_DAY.month, FIRST_DAY.day, 6, tzinfo=UTC)
     clock_file.write_text(json.dumps({"offset_seconds": (start - datetime.now(UTC)).total_seconds()}))
     config = SandboxConfig(seed=seed, clock_file=str(clock_file), ticker_seconds=3600.0, webhook_batch_seconds=0.05)
-    with running_sandbox(config) as box:
+    with running_sandbox(config) as box, running_imap() as mailbox:
         settings = Settings(
             _env_file=None,  # type: ignore[call-arg]
             var_dir=folder,
@@ -251,6 +275,7 @@ async def rehearse(folder: Path, *, members: int, weeks: int, seed: int) -> Acco
             from_email="community@example.org",
             facilitator_email="facilitator@example.org",
             reply_domain="replies.example.org",
+            mailbox_url=SecretStr(mailbox.url),
             nudge_mode=NudgeMode.AUTO,
             log_level="WARNING",
         )
@@ -265,7 +290,7 @@ async def rehearse(folder: Path, *, members: int, weeks: int, seed: int) -> Acco
             async with parts.database.transaction() as session:
                 _, key = await create_key(session, name="half-year", role=Role.FACILITATOR, now=parts.clock.now())
             api.headers["Authorization"] = f"Bearer {key}"
-            run = HalfYear(parts, api, sandbox, seed=seed)
+            run = HalfYear(parts, api, sandbox, Post(box, mailbox), seed=seed, workday=workday)
             await run.run(members=members, weeks=weeks)
             text = (await sandbox.get("/_control/log")).raise_for_status().text
             await asyncio.to_thread((folder / "sandbox-log.jsonl").write_text, text)

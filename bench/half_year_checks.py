@@ -15,6 +15,7 @@ from service.messages.once_a_day import NOT_COUNTED
 from service.parts import Parts
 
 Line = dict[str, Any]
+Sign = tuple[datetime, datetime]
 NEWSLETTER = "newsletter"
 SHOWN = 5
 
@@ -48,7 +49,7 @@ class Account:
 
 
 TWICE = "mailed twice in a day by automatic mail"
-NUDGED = "nudged although they had written, come or clicked in the 60 days before"
+NUDGED = "nudged although we knew that they had written, come or clicked in the 60 days before"
 TOO_OFTEN = "more than three nudges in one lapse"
 SILENCE = "mailed after the question whether to stop, without an answer"
 LOST = "replies that are not with their person"
@@ -96,27 +97,28 @@ def _twice(account: Account, parts: Parts, sent: list[tuple[Line, str]]) -> None
     account.faults[TWICE] = [f"{day} {email}: {', '.join(kinds)}" for (email, day), kinds in sorted(days.items()) if len(kinds) > 1]
 
 
-async def _signs(parts: Parts) -> dict[str, list[datetime]]:
-    """When each person gave a sign of life that we know of, by address."""
+async def _signs(parts: Parts) -> dict[str, list[Sign]]:
+    """When each person gave a sign of life and when we heard of it (reports come hours later), by address."""
     alive = [EngagementKind.CLICK, EngagementKind.REPLY, EngagementKind.ATTENDANCE, EngagementKind.FORM]
-    found: dict[str, list[datetime]] = defaultdict(list)
+    found: dict[str, list[Sign]] = defaultdict(list)
     async with parts.database.reading() as session:
         query = (
-            select(Member.email, EngagementEvent.at)
+            select(Member.email, EngagementEvent.at, EngagementEvent.received_at)
             .join(EngagementEvent, col(EngagementEvent.member_id) == col(Member.id))
             .where(col(EngagementEvent.kind).in_(alive), EngagementEvent.verdict == "human")
         )
-        for email, at in (await session.exec(query)).all():
-            found[email.lower()].append(at)
+        for email, at, heard_at in (await session.exec(query)).all():
+            found[email.lower()].append((at, heard_at))
     return found
 
 
-def _nudges(account: Account, sent: list[tuple[Line, str]], seen: dict[str, list[datetime]]) -> None:
+def _nudges(account: Account, sent: list[tuple[Line, str]], seen: dict[str, list[Sign]]) -> None:
     by_person: dict[str, list[tuple[datetime, str]]] = defaultdict(list)
     for line, kind in sent:
         by_person[line["email"].lower()].append((_at(line), kind))
     for email, mails in by_person.items():
-        signs = sorted(seen.get(email, ()))
+        known = sorted(seen.get(email, ()))
+        signs = [at for at, _ in known]
         nudged: list[datetime] = []
         asked: datetime | None = None
         for at, kind in sorted(mails):
@@ -124,7 +126,7 @@ def _nudges(account: Account, sent: list[tuple[Line, str]], seen: dict[str, list
                 account.faults[SILENCE].append(f"{at:%Y-%m-%d} {email}: {kind}, asked on {asked:%Y-%m-%d}")
             if kind in ("nudge", "sunset"):
                 nudged = [n for n in nudged if not any(n < sign < at for sign in signs)]
-                if any(at - timedelta(days=60) < sign < at for sign in signs):
+                if any(at - timedelta(days=60) < sign < at and heard_at < at for sign, heard_at in known):
                     account.faults[NUDGED].append(f"{at:%Y-%m-%d} {email}: {kind}")
                 nudged.append(at)
                 if kind == "nudge" and len(nudged) > 3:
@@ -133,7 +135,9 @@ def _nudges(account: Account, sent: list[tuple[Line, str]], seen: dict[str, list
 
 
 async def _replies(account: Account, parts: Parts, log: list[Line]) -> None:
-    wrote: Counter[str] = Counter(line["email"].lower() for line in log if line["what"] == "reply" and line["human"])
+    facilitator = parts.settings.facilitator_address  # whose answers to forwarded replies tick those off
+    lines = [line for line in log if line["what"] == "reply" and line["human"] and line["email"] != facilitator]
+    wrote: Counter[str] = Counter(line["email"].lower() for line in lines)
     account.replies = wrote.total()
     async with parts.database.reading() as session:
         query = select(Member.email, Reply.kind).join(Reply, col(Reply.member_id) == col(Member.id))

@@ -1,15 +1,10 @@
 """Answers in an ordinary mailbox, read from a real IMAP server."""
 
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from imap_tools import MailBoxUnencrypted
 from pydantic import SecretStr
 from sqlmodel import col, select
 
@@ -21,49 +16,15 @@ from service.webhooks.mailbox import READ_EVERY, read_replies
 from service.webhooks.models import MailboxCursor
 from tests.factories import a_delivery, a_member
 from tests.fakes import FrozenClock
+from tests.imap import PASSWORD, USER, ImapServer, running_imap
 
 EMAIL = "asha@trust.nhs.uk"
-USER, PASSWORD = "falls@example.org", "p@ss word"
-
-
-@dataclass
-class ImapServer:
-    """A mailbox of its own on a port of this machine."""
-
-    port: int
-
-    @property
-    def url(self) -> str:
-        return f"imap://falls%40example.org:p%40ss%20word@127.0.0.1:{self.port}/INBOX"
-
-    def deliver(self, mail: bytes) -> None:
-        with MailBoxUnencrypted("127.0.0.1", port=self.port).login(USER, PASSWORD) as box:
-            box.append(mail, "INBOX", flag_set=[])
-
-    def unseen(self) -> int:
-        with MailBoxUnencrypted("127.0.0.1", port=self.port).login(USER, PASSWORD) as box:
-            return box.folder.status("INBOX")["UNSEEN"]
 
 
 @pytest.fixture(scope="module")
 def imap_server() -> Iterator[ImapServer]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    command = [sys.executable, "-c", "from pymap.main import main; main()", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--no-service", "managesieve", "--no-service", "admin", "dict", "--demo-user", USER, "--demo-password", PASSWORD]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(300):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            assert process.poll() is None, "the IMAP server did not start"
-            time.sleep(0.1)
-        yield ImapServer(port)
-    finally:
-        process.terminate()
-        process.wait(10)
+    with running_imap() as server:
+        yield server
 
 
 @pytest.fixture
