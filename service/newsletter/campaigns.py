@@ -34,6 +34,12 @@ def campaign_title(edition: Edition, variant: Variant) -> str:
     return f"kindling/{edition.number}/{edition.id}/{variant}"
 
 
+def number_in(title: str) -> int | None:
+    """The number of the edition whose campaign has this name; None for a campaign of another kind."""
+    parts = title.split("/")
+    return int(parts[1]) if len(parts) == 4 and parts[0] == "kindling" and parts[1].isdecimal() else None
+
+
 async def campaigns_of(session: AsyncSession, edition: Edition, *, lock: bool = False) -> list[Campaign]:
     """The edition's campaigns, found by their names; none before it was frozen."""
     titles = [campaign_title(edition, variant) for variant in Variant]

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +10,7 @@ from sqlalchemy import and_, func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from service.campaigns.models import Campaign
 from service.events.models import Attendance, Event, EventStatus
 from service.measures.activity import Activity, activity_between
 from service.measures.breakdown import Grouping, breakdown, mail_sums
@@ -23,6 +24,7 @@ from service.members.models import Member
 from service.members.rules import LeadershipRole, MemberStatus
 from service.messages.models import Delivery, Message
 from service.messages.rules import MessageKind
+from service.newsletter.campaigns import Variant, number_in
 from service.newsletter.models import Edition
 
 TREND = 8
@@ -91,20 +93,33 @@ async def _earlier(session: AsyncSession, span: Span, frame: Frame, *, now: date
 
 
 async def edition_rows(session: AsyncSession, window: Window) -> list[EditionRow]:
-    """The newsletters whose mails the provider accepted in the window, oldest first."""
+    """The newsletters whose mails the provider accepted in the window, oldest first. An edition is one, however many campaigns it took:
+    for readers who are not measured, and for a second subject.
+    """
     sent_at = func.min(col(Delivery.accepted_at))
     query = (
         select(col(Delivery.message_id), sent_at, *mail_sums())
         .where(Delivery.kind == MessageKind.NEWSLETTER, accepted_in(window))
         .group_by(col(Delivery.message_id))
         .order_by(sent_at.desc())
-        .limit(MOST_EDITIONS)
+        .limit(MOST_EDITIONS * len(Variant))
     )
     rows: Sequence[Any] = (await session.exec(query)).all()
     ids = [row[0] for row in rows]
     subjects = dict((await session.exec(select(Message.id, Message.subject).where(col(Message.id).in_(ids)))).all())
-    numbers = dict((await session.exec(select(Edition.message_id, Edition.number).where(col(Edition.message_id).in_(ids)))).all())
-    return [EditionRow(numbers.get(row[0]), subjects[row[0]], row[1], EmailCounts(*(int(n) for n in row[2:]))) for row in rows][::-1]
+    numbers: dict[Any, int | None] = {}
+    for message_id, title in await session.exec(select(Campaign.message_id, Campaign.title).where(col(Campaign.message_id).in_(ids))):
+        numbers[message_id] = number_in(title)
+    known = await session.exec(select(Edition.number, Edition.subject).where(col(Edition.number).in_([n for n in numbers.values() if n])))
+    by_number = dict(known.all())
+    found: dict[object, EditionRow] = {}
+    for message_id, at, *sums in rows:
+        number = numbers.get(message_id)
+        counts, before = EmailCounts(*(int(n) for n in sums)), found.get(number or message_id)
+        subject = by_number.get(number or 0) or subjects[message_id]
+        whole = EditionRow(number, subject, at, counts) if before is None else replace(before, sent_at=at, mail=before.mail + counts)
+        found[number or message_id] = whole
+    return list(found.values())[:MOST_EDITIONS][::-1]
 
 
 async def event_rows(session: AsyncSession, window: Window) -> list[EventRow]:

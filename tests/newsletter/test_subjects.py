@@ -9,11 +9,13 @@ import pytest
 from sqlmodel import col, select
 
 from service.campaigns.models import Campaign
+from service.measures.figures import Window
 from service.messages.models import Delivery, Message
 from service.newsletter.campaigns import Variant, variant_for
 from service.newsletter.models import Edition
 from service.newsletter.subjects import SubjectResult, chance, verdict
 from service.parts import Parts
+from service.reports.gather import edition_rows
 from tests.fakes import NOW
 from tests.newsletter.community import add_readers, edition_now, mailchimp_accepts, ready_edition, tick
 from tests.newsletter.test_api import API, ok
@@ -64,6 +66,9 @@ async def test_the_report_tells_how_both_did_and_cancelling_stops_both(client: h
     assert report["trial"]["first"]["delivered"] == 24 - len(second)
     assert "fewer than 100 people" in report["trial"]["words"]
     assert (report["sent"], report["clicked"]) == (25, 1)
+    async with parts.database.reading() as session:
+        [row] = await edition_rows(session, Window(NOW - timedelta(days=1), NOW + timedelta(days=1)))
+    assert (row.number, row.subject, row.mail.sent, row.mail.clicked, row.mail.not_measured) == (edition.number, edition.subject, 25, 1, 1)
 
 
 async def test_an_edition_with_a_trial_is_cancelled_whole(client: httpx.AsyncClient, parts: Parts) -> None:
