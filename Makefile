@@ -68,6 +68,10 @@ bench-full: .venv/dev.stamp ## a quarter's measures with 10 million events and 1
 bench-console: .venv/dev.stamp ## how fast and how heavy each page of the console is, with 10,000 members
 	@$(BIN)/python -m bench.console --members 10000
 
+.PHONY: bench-sync
+bench-sync: .venv/dev.stamp ## a first sync of MEMBERS=100000 to the sandbox by several processes: calls and connections, both sides compared
+	@$(BIN)/python -m bench.sync --members $(or $(MEMBERS),100000)
+
 chaos: .venv/dev.stamp ## random kills (KILLS=1000 SEED=1): ends with how many mails were lost, doubled, stuck
 	@$(BIN)/python -m bench.chaos --kills $(or $(KILLS),1000) --seed $(or $(SEED),1)
 

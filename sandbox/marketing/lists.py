@@ -29,7 +29,7 @@ async def root(call: Call) -> Reply:
         "avatar_url": "",
         "role": "owner",
         "member_since": "2020-01-01T00:00:00+00:00",
-        "pricing_plan_type": "monthly",
+        "pricing_plan_type": "monthly" if call.box.config.scheduling else "forever_free",
         "first_payment": "2020-01-01T00:00:00+00:00",
         "account_timezone": "Europe/London",
         "account_industry": "Nonprofit",

@@ -17,6 +17,7 @@ from service.providers.mailchimp_audience import MailchimpAudience
 from service.providers.mailchimp_campaigns import MailchimpCampaigns
 from service.providers.mailchimp_http import MarketingApi, marketing_client
 from service.providers.mailchimp_reports import MailchimpReports
+from service.providers.mailchimp_segments import ensure_segments
 from service.providers.mailchimp_setup import account_facts, check_sender, ensure_audience_webhook, ensure_folder, ensure_merge_fields
 from service.providers.mailchimp_transactional import MailchimpTransactional
 from service.providers.ports import Providers
@@ -54,6 +55,8 @@ class MailchimpProviders(Providers):
         findings = await ensure_merge_fields(self.marketing, audience_id=self.audience_id, dry_run=dry_run)
         folder, folder_id = await ensure_folder(self.marketing, audience_id=self.audience_id, name=plan.folder, dry_run=dry_run)
         findings.append(folder)
+        if plan.segments:
+            findings.append(await ensure_segments(self.marketing, audience_id=self.audience_id, names=plan.segments, dry_run=dry_run))
         secret = ""
         if plan.audience_webhook_url:
             hook, secret = await ensure_audience_webhook(

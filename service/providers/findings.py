@@ -1,5 +1,6 @@
 """What a look at the Mailchimp account found, in sentences for the facilitator."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 
@@ -25,6 +26,7 @@ class SetupPlan:
     """
 
     folder: str = "Kindling"
+    segments: Sequence[str] = ()
     audience_webhook_url: str = ""
     holds_signing_secret: bool = False
     transactional_webhook_url: str = ""

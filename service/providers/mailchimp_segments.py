@@ -3,10 +3,26 @@
 from collections.abc import AsyncIterator, Sequence
 
 from service.providers.base import Rejected
+from service.providers.findings import Finding, made
 from service.providers.mailchimp_http import NOT_FOUND, MarketingApi, nothing
 from service.providers.paging import read_pages
 
 SEGMENT_CALL_LIMIT = 500  # to add, and as many to remove, in one call
+
+
+async def ensure_segments(api: MarketingApi, *, audience_id: str, names: Sequence[str], dry_run: bool) -> Finding:
+    """The tags of these names (a tag is a static segment), made empty where they are missing: to be chosen in Mailchimp before anybody
+    has them.
+    """
+    segments = MailchimpSegments(api, audience_id=audience_id)
+    there = {name for _, name in await segments.all()}
+    missing = [name for name in names if name not in there]
+    if not missing:
+        return Finding("segments", True, f"All {len(names)} are there.")
+    if not dry_run:
+        for name in missing:
+            await segments.create(name)
+    return made("segments", ", ".join(missing), dry_run=dry_run)
 
 
 class MailchimpSegments:
@@ -22,8 +38,7 @@ class MailchimpSegments:
         """
         segment_id = await self._find(name)
         if segment_id is None:
-            body = {"name": name, "static_segment": []}
-            segment_id = await self._api.write(lambda sdk: sdk.lists.create_segment(self._list, body), lambda answer: int(answer["id"]))
+            segment_id = await self.create(name)
         wanted = {email.strip().lower(): email for email in emails}
         there = {email async for email in self._members(segment_id)}
         add = [wanted[email] for email in wanted if email not in there]
@@ -32,6 +47,11 @@ class MailchimpSegments:
             end = start + SEGMENT_CALL_LIMIT
             await self._change(segment_id, add[start:end], remove[start:end])
         return segment_id
+
+    async def create(self, name: str) -> int:
+        """A new, empty segment; its id."""
+        body = {"name": name, "static_segment": []}
+        return await self._api.write(lambda sdk: sdk.lists.create_segment(self._list, body), lambda answer: int(answer["id"]))
 
     async def delete(self, segment_id: int) -> None:
         """Remove a segment; absent is fine."""
@@ -42,6 +62,11 @@ class MailchimpSegments:
                 raise
 
     async def _find(self, name: str) -> int | None:
+        return min((segment_id for segment_id, found_name in await self.all() if found_name == name), default=None)
+
+    async def all(self) -> list[tuple[int, str]]:
+        """Every static segment: (id, name)."""
+
         async def page(offset: int, count: int) -> list[tuple[int, str]]:
             return await self._api.read(
                 lambda sdk: sdk.lists.list_segments(
@@ -50,8 +75,7 @@ class MailchimpSegments:
                 lambda answer: [(int(row["id"]), str(row["name"])) for row in answer["segments"]],
             )
 
-        found = [segment_id async for segment_id, found_name in read_pages(page, lambda row: row[0]) if found_name == name]
-        return min(found, default=None)
+        return [segment async for segment in read_pages(page, lambda row: row[0])]
 
     async def _members(self, segment_id: int) -> AsyncIterator[str]:
         async def page(offset: int, count: int) -> list[str]:

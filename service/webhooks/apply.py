@@ -22,7 +22,7 @@ from service.providers import mailchimp_webhooks, transactional_webhooks
 from service.providers.incoming import ProviderEvent, ProviderEventKind
 from service.webhooks.audience_events import apply_audience_event
 from service.webhooks.denylist import apply_denylist_change
-from service.webhooks.inbox import ERASED_PERSON, Source, mark_erased, mark_handled, mark_waiting, take_waiting
+from service.webhooks.inbox import ERASED_PERSON, Source, WaitsForPerson, mark_erased, mark_handled, mark_parked, mark_waiting, take_waiting
 from service.webhooks.models import WebhookEvent
 from service.webhooks.replies import receive_mail
 
@@ -73,6 +73,8 @@ async def _apply_one(session: AsyncSession, parts: Parts, row: WebhookEvent, sig
             outcome = await _outcome(session, parts, row, report, signs, now=now)
     except UnknownDelivery:
         mark_waiting(row, "its delivery is not known yet", now=now)
+    except WaitsForPerson as why:
+        mark_parked(row, str(why), now=now)
     except (ServiceError, SQLAlchemyError, ValueError, KeyError, TypeError) as error:
         log.warning("happening not applied: id=%s cause=%s", row.id, type(error).__name__, exc_info=log.isEnabledFor(logging.DEBUG))
         mark_waiting(row, type(error).__name__, now=now)

@@ -20,8 +20,10 @@ from service.messages.suppressions import suppress
 from service.parts import Parts
 from service.providers.base import Contact, ContactStatus
 from service.providers.incoming import ProviderEvent, ProviderEventKind
+from service.webhooks.inbox import WaitsForPerson
 from service.welcome.by_mailchimp import confirming
 
+TAKEN = "At Mailchimp a member has taken an address that another member has here. See which of the two is right, then try this again."
 _STOPS = {
     ProviderEventKind.UNSUBSCRIBED: SuppressionReason.UNSUBSCRIBE,
     ProviderEventKind.COMPLAINED: SuppressionReason.COMPLAINT,
@@ -98,7 +100,7 @@ async def _note_on_delivery(session: AsyncSession, report: ProviderEvent, *, now
 async def _moved(session: AsyncSession, member: Member, report: ProviderEvent, *, now: datetime) -> str:
     """The member keeps their history under the new address. Two members who turn out to be one wait for a person."""
     if not await move_member(session, member, report.new_email, now=now):
-        return "address_taken_needs_person"
+        raise WaitsForPerson(TAKEN)
     contact = await session.get(AudienceContact, member.id)
     if contact is not None:
         contact.unique_email_id = report.provider_id or contact.unique_email_id

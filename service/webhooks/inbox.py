@@ -19,6 +19,10 @@ ERASED_PERSON = "erased_person"
 """The outcome of a happening about somebody who was erased; its raw text is not kept."""
 
 
+class WaitsForPerson(Exception):
+    """A happening that only a person can settle; the text says what to do."""
+
+
 class Source(StrEnum):
     """Where a happening was reported."""
 
@@ -77,6 +81,11 @@ def mark_erased(row: WebhookEvent, *, now: datetime) -> None:
     row.payload, row.error, row.parked_at = "", "", None
     if row.handled_at is None:
         row.handled_at, row.outcome = now, ERASED_PERSON
+
+
+def mark_parked(row: WebhookEvent, why: str, *, now: datetime) -> None:
+    """Only a person can settle it: shown to them at once."""
+    row.error, row.parked_at, row.attempts = why[:300], now, row.attempts + 1
 
 
 def mark_waiting(row: WebhookEvent, why: str, *, now: datetime) -> None:

@@ -2,6 +2,8 @@
 
 from sqlmodel import select
 
+from service.audience.rules import role_tag
+from service.members.rules import LeadershipRole
 from service.parts import Parts
 from service.providers.build import MailchimpProviders
 from service.providers.findings import Finding, SetupPlan, SetupResult
@@ -31,6 +33,7 @@ async def _plan(parts: Parts) -> SetupPlan:
         )
         holds = held.first() is not None
     return SetupPlan(
+        segments=[role_tag(role) for role in LeadershipRole],
         audience_webhook_url=marketing_url,
         holds_signing_secret=holds,
         transactional_webhook_url=parts.links.page("/webhooks/transactional"),

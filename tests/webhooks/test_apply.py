@@ -19,6 +19,7 @@ from service.members.rules import MemberStatus
 from service.messages.models import Delivery, Message, Suppression
 from service.messages.rules import DeliveryStatus, MessageKind
 from service.webhooks.apply import apply_waiting
+from service.webhooks.audience_events import TAKEN
 from service.webhooks.inbox import WAITS
 from service.webhooks.models import WebhookEvent
 from tests.factories import a_delivery, a_member, delivery_now
@@ -330,7 +331,9 @@ async def test_an_address_that_belongs_to_another_member_waits_for_a_person(call
     await known_to_mailchimp(caller)
     await known_to_mailchimp(caller, "ben@trust.nhs.uk")
     form = {"data__old_email": EMAIL, "data__new_email": "ben@trust.nhs.uk"}
-    assert await tell_audience(caller, type="upemail", fired_at="2026-07-08 07:59:00", **form) == "address_taken_needs_person"
+    await tell_audience(caller, type="upemail", fired_at="2026-07-08 07:59:00", **form)
+    [row] = await caller.stored()
+    assert (row.parked_at, row.handled_at, row.error) == (caller.parts.clock.now(), None, TAKEN)
     async with caller.parts.database.reading() as session:
         assert sorted((await session.exec(select(Member.email).order_by(col(Member.email)))).all()) == [EMAIL, "ben@trust.nhs.uk"]
 
