@@ -36,6 +36,7 @@ from service.nudges import api as nudges_api
 from service.openapi import ERROR_ANSWERS, PAGE_ANSWERS, WEBHOOK_ANSWERS, describe
 from service.outgoing import api as outgoing_api
 from service.pages import archive, doing, events, join, leaving, preferences, report, review, story
+from service.pages.languages import choose_language
 from service.pages.looks import STATIC
 from service.parts import Parts
 from service.privacy.api import router as privacy_router
@@ -91,6 +92,8 @@ PAGE_ROUTERS: tuple[APIRouter, ...] = (
     report.router,
 )
 """No key: by contract, or since a signed link is the permission. Leaving is never limited."""
+IN_LANGUAGES: tuple[APIRouter, ...] = (leaving.router, preferences.router)
+"""Pages of members that speak more than English; so does joining."""
 
 
 def create_app(open_parts: OpenParts) -> FastAPI:
@@ -115,10 +118,11 @@ def create_app(open_parts: OpenParts) -> FastAPI:
     app.include_router(api)
     app.include_router(health_router)
     app.include_router(webhooks_api.router, dependencies=[Depends(limit_forged)], responses=WEBHOOK_ANSWERS)
-    app.include_router(join.router, dependencies=[Depends(limit_joining)])
+    app.include_router(join.router, dependencies=[Depends(limit_joining), Depends(choose_language)])
     app.include_router(console_router)
     app.include_router(events.router, dependencies=[Depends(limit_joining)], responses=PAGE_ANSWERS)
     for router in PAGE_ROUTERS:
-        app.include_router(router, responses=PAGE_ANSWERS)
+        spoken = [Depends(choose_language)] if router in IN_LANGUAGES else []
+        app.include_router(router, responses=PAGE_ANSWERS, dependencies=spoken)
     describe(app)
     return app

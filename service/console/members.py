@@ -19,8 +19,8 @@ from service.members.rules import LeadershipRole, MemberStatus
 from service.members.transfer_export import export_members
 from service.messages.rules import SuppressionPurpose, SuppressionReason
 from service.messages.suppressions import suppress
-from service.pages.answers import LANGUAGES
 from service.pages.forms import Form, Wrong
+from service.pages.languages import LANGUAGES
 
 router = APIRouter(prefix="/members", route_class=ConsoleRoute)
 HERE = "/console/members"

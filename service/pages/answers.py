@@ -14,18 +14,6 @@ from service.pages.forms import Form, Wrong
 
 SHORTEST_REASON = 10
 MOST_INTERESTS = 50
-LANGUAGES = {
-    "en": "English",
-    "cy": "Cymraeg",
-    "bn": "বাংলা",
-    "de": "Deutsch",
-    "es": "Español",
-    "fr": "Français",
-    "pl": "Polski",
-    "pt": "Português",
-    "ro": "Română",
-    "ur": "اردو",
-}
 GROUPS = {
     LeadershipRole.AGENDA_ACTIVIST: "what we should learn about next",
     LeadershipRole.COMMUNITY_KEEPER: "looking after people and newcomers",
@@ -137,9 +125,21 @@ def _wrong_address(email: str) -> list[Wrong]:
 
 def _wrong_reason(reason: str) -> list[Wrong]:
     if len(reason) < SHORTEST_REASON:
-        return [Wrong("join_reason", f"Write why you want to join, in at least {SHORTEST_REASON} characters: one line is enough")]
+        return [
+            Wrong(
+                "join_reason",
+                "Write why you want to join, in at least %(least)s characters: one line is enough",
+                values={"least": str(SHORTEST_REASON)},
+            )
+        ]
     if len(reason) > LONGEST_REASON:
-        return [Wrong("join_reason", f"Make your reason shorter: it has {len(reason)} characters, and we keep {LONGEST_REASON}")]
+        return [
+            Wrong(
+                "join_reason",
+                "Make your reason shorter: it has %(has)s characters, and we keep %(most)s",
+                values={"has": str(len(reason)), "most": str(LONGEST_REASON)},
+            )
+        ]
     return []
 
 

@@ -16,9 +16,11 @@ from service.invitations.actions import invitation_behind
 from service.members.models import JoinRequest, Member, Organisation
 from service.members.rules import JoinRequestStatus, MemberStatus
 from service.members.shapes import LONGEST_REASON
-from service.pages.answers import GROUPS, LANGUAGES, SHORTEST_REASON, read_join
+from service.members.standing import get_member
+from service.pages.answers import GROUPS, SHORTEST_REASON, read_join
 from service.pages.consent_texts import join_text
 from service.pages.forms import ClientIp, Form, FormDep, Wrong
+from service.pages.languages import LANGUAGES, prefer, version_shown
 from service.pages.looks import page
 from service.parts import Parts
 from service.resources.models import Resource
@@ -48,7 +50,7 @@ async def post_join(form: FormDep, session: SessionDep, parts: PartsDep, now: No
     if read.answers is None:
         return await _join_page(session, parts, form, read.wrong)
     if not read.left_by_machine:
-        version = join_text(asks_measuring=asks_measuring).version
+        version = version_shown(join_text(asks_measuring=asks_measuring).version)
         invitation_id = invitation_behind(parts, form.one("by"))
         await ask_to_join(session, parts, read.answers, ip=ip, text_version=version, now=now, invitation_id=invitation_id)
     return page(parts.settings, "join_asked.html", email=read.answers.email, days=CONFIRM_MAX_AGE.days)
@@ -105,6 +107,7 @@ async def show_confirm(token: str, session: SessionDep, parts: PartsDep, now: No
     request = await session.get(JoinRequest, request_id)
     if request is None or request.status == JoinRequestStatus.EXPIRED:
         return _cannot_confirm(parts)
+    prefer(request.answers.get("language"))
     if request.confirmed_at is not None:
         return page(parts.settings, "confirmed.html", again=True)
     return page(parts.settings, "confirm.html", token=token, answers=_shown(request.answers), reason=request.reason)
@@ -123,6 +126,7 @@ async def post_confirm(token: str, session: SessionDep, parts: PartsDep, now: No
         request = await confirm_join(session, parts, request_id, ip=ip, now=now)
     except (InvalidInput, ValueError, NotFound, Conflict):
         return _cannot_confirm(parts)
+    prefer((await get_member(session, request.member_id)).language)
     if request.confirmed_at is None:
         return _cannot_confirm(parts)
     return page(parts.settings, "confirmed.html", again=False)

@@ -11,6 +11,7 @@ from service.members.rules import ConsentPurpose, MemberStatus
 from service.messages.rules import SuppressionPurpose
 from service.pages.consent_texts import STAY_WITH_LESS
 from service.pages.forms import ClientIp, FormDep
+from service.pages.languages import version_shown
 from service.pages.looks import page
 from service.parts import Parts
 from service.welcome.leaving import Left, leave, purpose_named, stay, stay_with_less
@@ -43,7 +44,7 @@ async def post_unsubscribe(token: str, form: FormDep, session: SessionDep, parts
     member_id, purpose = _member_and_purpose(parts, token)
     keep = KEEP.get(form.one("keep"))
     if keep is not None:
-        await stay_with_less(session, parts, member_id, keep, text_version=STAY_WITH_LESS.version, now=now, ip=ip)
+        await stay_with_less(session, parts, member_id, keep, text_version=version_shown(STAY_WITH_LESS.version), now=now, ip=ip)
         return page(parts.settings, "stayed.html", keep=keep)
     if form.one("everything"):
         purpose = SuppressionPurpose.ALL

@@ -12,10 +12,11 @@ from service.errors import InvalidInput, NotFound
 from service.members.models import Member
 from service.members.rules import MemberStatus
 from service.messages.rules import SuppressionPurpose
-from service.pages.answers import GROUPS, LANGUAGES, read_preferences
+from service.pages.answers import GROUPS, read_preferences
 from service.pages.consent_texts import PREFERENCES
 from service.pages.forms import ClientIp, Form, FormDep, Wrong
 from service.pages.join import offered_topics
+from service.pages.languages import LANGUAGES, prefer, version_shown
 from service.pages.looks import page
 from service.parts import Parts
 from service.welcome.leaving import member_with_preferences, save_preferences
@@ -46,7 +47,9 @@ async def post_preferences(token: str, form: FormDep, session: SessionDep, parts
         return await _preferences_page(session, parts, token, member)
     if read.details is None:
         return await _preferences_page(session, parts, token, member, form=form, wrong=read.wrong)
-    await save_preferences(session, parts, member.id, read.details, read.wanted, text_version=PREFERENCES.version, now=now, ip=ip)
+    await save_preferences(
+        session, parts, member.id, read.details, read.wanted, text_version=version_shown(PREFERENCES.version), now=now, ip=ip
+    )
     return await _preferences_page(session, parts, token, member, saved=True)
 
 
@@ -62,6 +65,7 @@ async def _preferences_page(
 ) -> HTMLResponse:
     if member.status != MemberStatus.SUBSCRIBED:
         return page(parts.settings, "not_on_the_list.html", standing=member.status)
+    prefer(member.language)
     topics = await offered_topics(session)
     return page(
         parts.settings,

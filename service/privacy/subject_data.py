@@ -18,6 +18,7 @@ from service.members.standing import get_member
 from service.messages.models import Delivery, Message, Suppression
 from service.messages.suppressions import suppression_hash
 from service.pages.consent_texts import TEXTS
+from service.pages.languages import in_language
 from service.privacy.blanking import addresses_of
 from service.privacy.traces import raw_reports
 from service.stories.models import Story, StoryAsk
@@ -70,8 +71,8 @@ async def _consents(session: AsyncSession, member_id: UUID) -> Rows:
     """With the words that were agreed to, where the page was ours."""
     rows = await _rows(session, ConsentRecord, member_id)
     for row in rows:
-        text = TEXTS.get(row["text_version"])
-        row["text"] = getattr(text, row["purpose"], "") if text else ""
+        text = TEXTS.get(row["text_version"].partition(".")[0])
+        row["text"] = in_language(getattr(text, row["purpose"], ""), row["text_version"]) if text else ""
     return rows
 
 

@@ -110,6 +110,7 @@ def _coming(page: Page, site: Site) -> None:
 
 STATES: dict[str, tuple[str, Callable[[Page, Site], None]]] = {
     "join": ("Join Night Team Learning", _at("/join")),
+    "join-welsh": ("Pam hoffech chi ymuno?", _at("/join?lang=cy")),
     "join-opened": ("Join Night Team Learning", _opened),
     "join-wrong": ("There is a problem", _join_with_nothing),
     "join-asked": ("Now look into your mailbox", _joined),

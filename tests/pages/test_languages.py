@@ -1,0 +1,100 @@
+"""Joining, preferences and leaving in Welsh, from the page to the proof of consent; other languages are one catalogue each."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from babel.messages.pofile import read_po
+from jinja2.ext import babel_extract
+from sqlmodel import select
+
+from service.members.models import ConsentRecord
+from service.members.rules import LeadershipRole
+from service.pages.answers import GROUPS
+from service.pages.consent_texts import JOIN, JOIN_WITHOUT_MEASURING, PREFERENCES, STAY_WITH_LESS
+from service.pages.languages import LANGUAGES, LOCALES, available, translations
+from service.pages.looks import HERE
+from service.privacy import subject_data
+from tests.pages.conftest import ANSWERS, Community
+
+OF_MEMBERS = (
+    "base", "_fields", "join", "join_asked", "confirm", "confirm_too_late", "confirmed", "preferences", "unsubscribe", "good_bye", "stayed",
+    "not_on_the_list", "error", "stay", "staying",
+)  # fmt: skip
+
+
+def texts_of_pages() -> set[str]:
+    found: set[str] = set()
+    for name in OF_MEMBERS:
+        with (HERE / "templates" / f"{name}.html").open("rb") as file:
+            for _, _, message, _ in babel_extract(file, ["_"], [], {}):
+                text = message[0] if isinstance(message, tuple) else message
+                found |= {text} if text else set()
+    for consent in (JOIN, JOIN_WITHOUT_MEASURING, PREFERENCES, STAY_WITH_LESS):
+        found |= {getattr(consent, f.name) for f in fields(consent) if f.name != "version"} - {""}
+    return found | set(GROUPS.values()) | {role.value.replace("_", " ").capitalize() + "s" for role in LeadershipRole}
+
+
+@pytest.mark.parametrize("code", [code for code in available() if code != "en"])
+def test_every_text_of_members_pages_is_translated_and_keeps_its_gaps(code: str) -> None:
+    with (LOCALES / f"{code}.po").open("rb") as file:
+        catalogue = read_po(file, locale=code)
+    assert code in LANGUAGES
+    said = {message.id: message.string for message in catalogue if message.id}
+    assert sorted(texts_of_pages() - set(said)) == []
+    gap = re.compile(r"%\(\w+\)s|\{\w+\}")
+    assert [text for text, other in said.items() if sorted(gap.findall(text)) != sorted(gap.findall(other)) or not other] == []
+
+
+async def test_the_page_speaks_what_the_address_or_the_browser_asks_for(community: Community) -> None:
+    client = community.client
+    for path, accepts, code in (
+        ("/join", "", "en"),
+        ("/join", "cy-GB,cy;q=0.9,en;q=0.8", "cy"),
+        ("/join?lang=cy", "en-GB", "cy"),
+        ("/join?lang=en", "cy", "en"),
+        ("/join?lang=xx", "de,fr", "en"),
+        ("/join?lang=../../etc", "\x7f;;,,", "en"),
+    ):
+        answer = await client.get(path, headers={"Accept-Language": accepts})
+        assert answer.headers["content-language"] == code
+        assert f'<html lang="{code}-GB">' in answer.text
+        assert ("Pam hoffech chi ymuno?" in answer.text) == (code == "cy")
+        assert "Accept-Language" in answer.headers["vary"]
+
+
+async def test_what_is_wrong_is_said_in_the_language_of_the_page(community: Community) -> None:
+    answer = await community.client.post("/join?lang=cy", data={"join_reason": "byr"})
+    assert answer.status_code == 422
+    assert "Mae problem" in answer.text
+    assert "mewn o leiaf 10 nod" in answer.text
+    assert 'action="/join?lang=cy"' in answer.text
+
+
+async def test_a_newcomer_joins_chooses_and_leaves_in_welsh_with_the_words_as_proof(community: Community) -> None:
+    client, parts = community.client, community.parts
+    client.headers["Accept-Language"] = "cy"
+    assert "blwch post" in (await client.post("/join", data=ANSWERS | {"language": "cy"})).text
+    link = await community.confirm_link(language="cy")
+    assert "Cadarnhau ac ymuno" in (await client.get(link)).text
+    assert "Rydych wedi ymuno" in (await client.post(link)).text
+    member = await community.member()
+    assert member.language == "cy"
+    page = await client.get(community.preferences(member))
+    assert "Beth gawn ni ei anfon?" in page.text
+    saved = await client.post(
+        f"{community.preferences(member)}?lang=cy", data={"first_name": "Asha", "language": "cy", "wants_newsletter": "yes"}
+    )
+    assert "Mae'n cyfrif o hyn ymlaen." in saved.text.replace("&#39;", "'")
+    async with parts.database.reading() as session:
+        versions = {r.text_version for r in await session.exec(select(ConsentRecord).where(ConsentRecord.member_id == member.id))}
+        proof = (await subject_data(session, member.id))["consents"]
+    assert any(version.endswith(".cy") for version in versions)
+    assert any("cylchlythyr" in str(row["text"]) for row in proof)
+    assert "Atal ein holl negeseuon" in (await client.get(f"{community.unsubscribe(member)}?lang=cy")).text
+
+
+def test_a_language_without_a_catalogue_is_english() -> None:
+    assert translations("de").gettext("Join") == "Join"
+    assert Path(LOCALES / "de.po").exists() is False
