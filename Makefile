@@ -38,8 +38,9 @@ up: .venv/run.stamp ## API, worker and (without a Mailchimp key) the sandbox, on
 test: .venv/dev.stamp ## the whole test suite, on SQLite and PostgreSQL, with a real Redis
 	@$(BIN)/pytest -n auto --dist loadgroup
 
-fuzz: .venv/dev.stamp ## made-up input for every operation of the API, long (FUZZ_EXAMPLES=300 a piece)
+fuzz: .venv/dev.stamp ## made-up input for every operation of the API and the join page, long (FUZZ_EXAMPLES=300 a piece, JOIN_POSTS=10000)
 	@FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),300) $(BIN)/pytest tests/contract tests/auth/test_bodies.py -q
+	@JOIN_POSTS=$(or $(JOIN_POSTS),10000) $(BIN)/pytest tests/pages/test_hostile.py -k sqlite -n 0 -q
 
 lint: .venv/dev.stamp ## format, lint, types, import rules, advisories about dependencies
 	@$(BIN)/ruff format --check .

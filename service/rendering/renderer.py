@@ -69,6 +69,7 @@ class Renderer:
         structured = [kind for kind in found if kind not in self._drafts]
         self._mails = {kind: self._pair(first_pass, f"{kind}/body") for kind in structured}
         self._letter = self._pair(first_pass, LETTER_LAYOUT)
+        self._translated = {(kind, code): pair for kind in structured for code, pair in self._in_languages(kind, first_pass)}
 
     def kinds(self) -> tuple[str, ...]:
         """Every kind of mail there is, sorted."""
@@ -103,13 +104,14 @@ class Renderer:
         }
         return self._filled(kind, self._letter, subject, context, view)
 
-    def render(self, kind: str, context: Mapping[str, object], *, view: View = View.DIRECT) -> Rendered:
-        """A structured mail. Kinds that go to members also need `preferences_url` and `unsubscribe_url`.
+    def render(self, kind: str, context: Mapping[str, object], *, view: View = View.DIRECT, language: str = "") -> Rendered:
+        """A structured mail, in `language` where the folder has it (`body.cy.mjml`), else in English. Kinds that go to members also need
+        `preferences_url` and `unsubscribe_url`.
         Raises NotFound for an unknown kind and RenderingError for a missing value.
         """
-        pair = _known(self._mails, kind)
+        subject_of, pair = self._translated.get((kind, language)) or (_known(self._subjects, kind), _known(self._mails, kind))
         with _naming(kind):
-            subject = one_line(self._subjects[kind].render(context))
+            subject = one_line(subject_of.render(context))
         return self._filled(kind, pair, subject, {**context, "mail_subject": subject}, view)
 
     def campaign(self, kind: str, context: Mapping[str, object]) -> Rendered:
@@ -125,6 +127,11 @@ class Renderer:
             html, text = pair[0].render(context), pair[1].render(context)
         own = {PREFERENCES_TAG, UNSUBSCRIBE_TAG, ARCHIVE_TAG, context.get("preferences_url"), context.get("unsubscribe_url")}
         return Rendered(subject, html, _tidy(text), tuple(address for address in dict.fromkeys(_addresses(html)) if address not in own))
+
+    def _in_languages(self, kind: str, first_pass: Environment) -> Iterator[tuple[str, tuple[Template, tuple[Template, Template]]]]:
+        for file in sorted((self._folder / kind).glob("subject.*.txt")):
+            code = file.name.split(".")[1]
+            yield code, (self._template(self._text, f"{kind}/{file.name}"), self._pair(first_pass, f"{kind}/body.{code}"))
 
     def _pair(self, first_pass: Environment, stem: str) -> tuple[Template, Template]:
         html = compiled_html(first_pass, f"{stem}.mjml")

@@ -161,6 +161,7 @@ async def _queue_confirmation(session: AsyncSession, parts: Parts, request: Join
             "confirm_url": parts.links.confirm(request.id, now=now),
             "expires_days": EXPIRES_DAYS,
         },
+        language=str(request.answers.get("language", "")),
     )
     await queue_message(
         session,

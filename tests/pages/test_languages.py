@@ -11,6 +11,7 @@ from sqlmodel import select
 
 from service.members.models import ConsentRecord
 from service.members.rules import LeadershipRole
+from service.messages.models import Message
 from service.pages.answers import GROUPS
 from service.pages.consent_texts import JOIN, JOIN_WITHOUT_MEASURING, PREFERENCES, STAY_WITH_LESS
 from service.pages.languages import LANGUAGES, LOCALES, available, translations
@@ -77,6 +78,12 @@ async def test_a_newcomer_joins_chooses_and_leaves_in_welsh_with_the_words_as_pr
     client.headers["Accept-Language"] = "cy"
     assert "blwch post" in (await client.post("/join", data=ANSWERS | {"language": "cy"})).text
     link = await community.confirm_link(language="cy")
+    (asked,) = await community.deliveries("confirm_join")
+    async with parts.database.reading() as session:
+        mail = (await session.exec(select(Message).where(Message.id == asked.message_id))).one()
+    assert mail.subject.startswith("Cadarnhewch")
+    assert 'lang="cy-GB"' in mail.html
+    assert "I ymuno, agorwch y dudalen hon" in mail.text
     assert "Cadarnhau ac ymuno" in (await client.get(link)).text
     assert "Rydych wedi ymuno" in (await client.post(link)).text
     member = await community.member()
