@@ -6,14 +6,10 @@ import re
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from service.links import Links
-from service.settings import Settings
-from service.tokens import Tokens
 from tests.journeys.running import Kindling, running, until
 from tests.pages.test_browser import ARGUMENTS, CHROMIUM
 
@@ -26,6 +22,9 @@ pytestmark = [
 ]
 NOON = datetime(2026, 7, 7, 11, 0, tzinfo=UTC)
 """A Tuesday at noon in London: welcomes may leave at once, whenever the test runs."""
+MORNING = datetime(2026, 7, 8, 6, 35, tzinfo=UTC)
+"""The next day, five minutes after the facilitator's mail is due."""
+FACILITATOR = "maria+silent@example.org"
 ASHA = "asha+silent@ward.example.org"
 REASON = "We keep missing patients who get worse overnight. How do other night teams hand over?"
 
@@ -35,7 +34,7 @@ def kindling(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kindling]:
     folder = tmp_path_factory.mktemp("way")
     clock = folder / "clock.json"
     clock.write_text(json.dumps({"offset_seconds": (NOON - datetime.now(UTC)).total_seconds()}))
-    with running(folder, WELCOME_MODE="review", CLOCK_FILE=str(clock)) as up:
+    with running(folder, WELCOME_MODE="review", CLOCK_FILE=str(clock), FACILITATOR_EMAIL=FACILITATOR) as up:
         yield up
 
 
@@ -47,13 +46,13 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-def mail_with(kindling: Kindling, page: Page, words: str) -> str:
-    """Open the newest mail in Asha's mailbox whose subject holds these words; its id."""
-    inbox = f"http://127.0.0.1:{kindling.sandbox_port}/mailbox/{ASHA}"
+def mail_with(kindling: Kindling, page: Page, words: str, whose: str = ASHA) -> str:
+    """Open the newest mail in the mailbox whose subject holds these words; its id."""
+    inbox = f"http://127.0.0.1:{kindling.sandbox_port}/mailbox/{whose}"
 
     def found() -> str:
         page.goto(inbox)
-        link = page.get_by_role("link", name=re.compile(words)).first
+        link = page.locator('a[href*="/mail/"]').filter(has_text=re.compile(words)).first
         return str(link.get_attribute("href") or "") if link.count() else ""
 
     address = until(found, seconds=120, every=0.5)
@@ -61,12 +60,13 @@ def mail_with(kindling: Kindling, page: Page, words: str) -> str:
     return str(address.rpartition("/")[2])
 
 
-def facilitators_link(kindling: Kindling, request_id: str, folder: Path) -> str:
-    """The link as the facilitator's mail carries it, made by the one function that makes it."""
-    from uuid import UUID
-
-    settings = Settings(_env_file=None, var_dir=folder, port=kindling.port)  # type: ignore[call-arg]
-    return Links(Tokens(*settings.signing_keys()), settings).welcome(UUID(request_id), now=NOON)
+def link_in_the_morning_mail(kindling: Kindling, page: Page) -> str:
+    """It is the next morning: the facilitator's mail of the day has come, with the link to decide about the request."""
+    kindling.sandbox.post("/_control/clock", json={"advance_seconds": (MORNING - NOON).total_seconds()}).raise_for_status()
+    mail_with(kindling, page, "Wednesday: ", FACILITATOR)
+    links = [str(link.get_attribute("href")) for link in page.get_by_role("link").all()]
+    (found,) = {link for link in links if "/welcome/" in link}
+    return found
 
 
 def test_from_a_reason_to_a_welcome_that_is_read_and_measured(kindling: Kindling, browser: Browser) -> None:
@@ -88,7 +88,7 @@ def test_from_a_reason_to_a_welcome_that_is_read_and_measured(kindling: Kindling
     (request,) = until(lambda: [r for r in kindling.get("join-requests", status="open")["items"] if r["drafted_at"]], seconds=90)
     assert REASON in request["reason"]
     assert request["matches"]
-    page.goto(facilitators_link(kindling, request["id"], kindling.folder))
+    page.goto(link_in_the_morning_mail(kindling, page))
     assert "Asha would like to join" in page.get_by_role("heading", level=1).inner_text()
     page.get_by_role("button", name="Send the welcome").click()
     assert page.get_by_role("heading", level=1).inner_text() == "The welcome is on its way"
