@@ -43,6 +43,7 @@ TABLES = {
     "leadership_term": "stays, closed: when a group had somebody is known by it",
     "member_question": "stays without the why",
     "facilitator": "holds those who run the community, not members",
+    "console_person": "holds those who sign in to the console, not members",
     "audience_contact": "goes",
     "webhook_event": "raw text that names the address is emptied, also when it comes later",
     "stored_answer": "answers that name the address go",

@@ -41,6 +41,7 @@ async def test_opening_a_link_changes_nothing_and_a_second_press_neither(communi
     for _ in range(2):
         shown = await community.client.get(path)
         assert (shown.status_code, "A question to Dee Morgan" in shown.text) == (200, True)
+        assert (shown.headers["cache-control"], shown.headers["referrer-policy"]) == ("no-store", "no-referrer")
     assert await _count(parts) == before
     words = {"subject": "A question", "body": "Dear Dee, where are we stuck?"}
     for said in ("is on its way", "That was not done"):

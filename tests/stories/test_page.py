@@ -40,7 +40,9 @@ async def _stories(community: Community) -> list[Story]:
 
 async def test_a_story_is_told_read_again_and_taken_back_with_one_link(community: Community, clock: FrozenClock) -> None:
     dee, path = await _asked(community)
-    assert "What happened?" in (await community.client.get(path)).text
+    shown = await community.client.get(path)
+    assert "What happened?" in shown.text
+    assert shown.headers["cache-control"] == "no-store"
     assert await _stories(community) == []
     saved = await community.client.post(path, data=TOLD)
     assert (saved.status_code, "Thank you" in saved.text) == (200, True)
