@@ -69,6 +69,10 @@ bench-full: .venv/dev.stamp ## a quarter's measures with 10 million events and 1
 bench-console: .venv/dev.stamp ## how fast and how heavy each page of the console is, with 10,000 members
 	@$(BIN)/python -m bench.console --members 10000
 
+.PHONY: look
+look: .venv/dev.stamp ## pictures of every page of the console under var/review/console: light, dark, phone, 200 % text
+	@PICTURES=1 $(BIN)/pytest -q -n 0 tests/console/test_browser.py
+
 .PHONY: bench-sync
 bench-sync: .venv/dev.stamp ## a first sync of MEMBERS=100000 to the sandbox by several processes: calls and connections, both sides compared
 	@$(BIN)/python -m bench.sync --members $(or $(MEMBERS),100000)

@@ -1,4 +1,4 @@
-"""For admins: keys, the people who sign in, the audit trail. And the settings, to be read by all."""
+"""For admins: keys, the people who sign in, the audit trail, and the settings, to be read."""
 
 from typing import Annotated
 from uuid import UUID
@@ -92,7 +92,7 @@ async def audit(desk: DeskDep, actor: Words = "", action: Words = "", subject_id
     return await desk.page("audit.html", here=AUDIT, found=found, form=form, wanted={k: v for k, v in wanted.items() if v})
 
 
-@router.get("/settings")
+@router.get("/settings", dependencies=[Depends(admins_only)])
 async def settings(desk: DeskDep) -> Response:
     """What holds here, to be read; it is changed in the environment. No secret is shown."""
     return await desk.page("settings.html", here=SETTINGS, groups=shown_settings(desk.parts.settings))

@@ -3,13 +3,11 @@
 from uuid import UUID
 
 from fastapi import APIRouter, Response
-from sqlalchemy import func
 from sqlmodel import col, select
 
 from service.campaigns.models import Campaign
 from service.console.access import ConsoleRoute, DeskDep, OwnForm
 from service.console.people_shown import people_named
-from service.webhooks.models import WebhookEvent
 
 router = APIRouter(prefix="/attention", route_class=ConsoleRoute)
 HERE = "/console/attention"
@@ -28,19 +26,27 @@ async def attention(desk: DeskDep) -> Response:
     failed = await desk.api.all("/deliveries", most=20, status="failed")
     async with desk.parts.database.reading() as session:
         campaigns = (await session.exec(select(Campaign).where(col(Campaign.needs_person).is_(True)).order_by(col(Campaign.id)))).all()
-        parked = (await session.exec(select(func.count()).where(col(WebhookEvent.parked_at).is_not(None)))).one()
+    contacts = await desk.api.all("/audience/problems", most=50)
     return await desk.page(
         "attention.html",
         here=HERE,
         deliveries=deliveries,
         failed=failed,
         campaigns=[{"title": c.title, "last_error": c.last_error} for c in campaigns],
-        parked=parked,
+        parked=await desk.api.all("/webhook-events", most=50),
+        contacts=contacts,
         halts=await desk.api.get("/halts"),
         backlog=await desk.api.get("/backlog"),
-        people=await people_named(desk, [d["member_id"] for d in (*deliveries, *failed)]),
+        people=await people_named(desk, [d["member_id"] for d in (*deliveries, *failed, *contacts)]),
         actions=ACTIONS,
     )
+
+
+@router.post("/reports/{event_id}")
+async def try_again(event_id: UUID, desk: DeskDep, _form: OwnForm) -> Response:
+    """Apply a report of Mailchimp's again."""
+    await desk.api.post(f"/webhook-events/{event_id}/retry")
+    return desk.to(HERE, done="tried")
 
 
 @router.get("/{delivery_id}")

@@ -78,7 +78,7 @@ class Desk:
             asked(Delivery).where(col(Delivery.needs_person).is_(True)),
             asked(Campaign).where(col(Campaign.needs_person).is_(True)),
             asked(ProviderHalt),
-            asked(WebhookEvent).where(col(WebhookEvent.parked_at).is_not(None)),
+            asked(WebhookEvent).where(col(WebhookEvent.parked_at).is_not(None), col(WebhookEvent.handled_at).is_(None)),
         )
         async with self.parts.database.reading() as session:
             found = (await session.exec(select(*(query.scalar_subquery() for query in counts)))).one()

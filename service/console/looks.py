@@ -92,6 +92,11 @@ def _words(value: str) -> str:
     return STATES.get(value) or GROUPS.get(value) or value.replace("_", " ")
 
 
+def _sentence(text: str) -> str:
+    """The text with a capital to begin with; the others stay as they are."""
+    return text[:1].upper() + text[1:]
+
+
 def _many(count: int, one: str, more: str = "") -> str:
     return f"{count:,} {one if count == 1 else more or one + 's'}"
 
@@ -118,6 +123,7 @@ def _environment() -> Environment:
         "change": _change,
         "words": _words,
         "many": _many,
+        "sentence": _sentence,
         "actor": actor_in_words,
     }
     environment.globals |= {

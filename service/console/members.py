@@ -13,6 +13,7 @@ from service.auth.rules import Scope
 from service.console.access import ConsoleRoute, DeskDep, OwnForm
 from service.console.desk import Desk, wrongs
 from service.console.inside import Json
+from service.console.moments import moments_of
 from service.console.words import GROUPS
 from service.errors import InvalidInput, ServiceError
 from service.members.rules import LeadershipRole, MemberStatus
@@ -79,31 +80,22 @@ async def member(member_id: UUID, desk: DeskDep) -> Response:
 
 
 async def _story(desk: Desk, member_id: UUID, *, wrong: tuple[Wrong, ...] = ()) -> HTMLResponse:
-    api = desk.api
-    history = await api.get(f"/members/{member_id}/history")
-    deliveries = await api.all("/deliveries", most=50, member_id=str(member_id))
-    replies = await api.all("/replies", most=50, member_id=str(member_id))
-    moments = [{"at": h["at"], "text": h["text"], "kind": h["kind"], "link": _link_of(h)} for h in history]
-    moments += [
-        {"at": d["accepted_at"] or d["queued_at"], "kind": "mail", "text": f"{d['kind'].replace('_', ' ')}: {d['status']}",
-         "link": f"/console/attention/{d['id']}"}
-        for d in deliveries
-    ]  # fmt: skip
-    moments += [{"at": r["at"], "kind": "reply", "text": r["text"][:200], "link": f"/console/replies/{r['id']}"} for r in replies]
     return await desk.page(
         "member.html",
         here=HERE,
         code=422 if wrong else 200,
-        member=await api.get(f"/members/{member_id}"),
-        moments=sorted(moments, key=lambda m: m["at"], reverse=True),
+        member=await desk.api.get(f"/members/{member_id}"),
+        engagement=await desk.api.get(f"/members/{member_id}/engagement"),
+        moments=await moments_of(desk, member_id),
         erase_word=ERASE_WORD,
         wrong=wrong,
     )
 
 
-def _link_of(entry: Json) -> str:
-    request_id = (entry.get("details") or {}).get("join_request_id")
-    return f"/console/requests/{request_id}" if request_id else ""
+@router.get("/{member_id}/data")
+async def data(member_id: UUID, desk: DeskDep) -> Response:
+    """Everything held about one person, to be read and printed; that it was read is noted."""
+    return HTMLResponse(await desk.api.text(f"/members/{member_id}/data", format="html"))
 
 
 def _form_of(found: Json) -> Form:

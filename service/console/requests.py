@@ -149,6 +149,13 @@ async def decline(request_id: UUID, desk: DeskDep, form: OwnForm) -> Response:
     return await _on(desk, request_id, "declined")
 
 
+@router.post("/{request_id}/follow-up")
+async def stop_follow_up(request_id: UUID, desk: DeskDep, _form: OwnForm) -> Response:
+    """No second note to this newcomer."""
+    await desk.api.post(f"/join-requests/{request_id}/stop-follow-up")
+    return desk.to(f"{HERE}/{request_id}", done="followed")
+
+
 async def _on(desk: Desk, request_id: UUID, done: str) -> Response:
     following = await _next(desk, request_id)
     return desk.to(f"{HERE}/{following}" if following else HERE, done=done)

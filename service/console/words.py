@@ -24,6 +24,8 @@ DONE: Mapping[str, str] = {
     "invited": "The invitation is queued.",
     "attendance": "The list is kept.",
     "collected": "The feed was read.",
+    "tried": "It is tried again within a minute.",
+    "followed": "No second note goes to them.",
     "decided": "Done. The delivery goes on from here.",
     "closed": "The quarter is closed: its figures stay as they are now.",
     "question": "The question is queued; their answer comes to you.",

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from service.audience.models import AudienceContact
 from service.auth.keys import create_key
 from service.auth.rules import Role
 from service.campaigns.models import Campaign, CampaignStep
@@ -21,6 +22,7 @@ from service.newsletter.campaigns import Variant, campaign_title
 from service.newsletter.models import ContentItem, Edition, Feed
 from service.parts import Parts
 from service.resources.models import Resource
+from service.webhooks.models import WebhookEvent
 from service.welcome.drafts import draft_welcomes
 from tests.factories import a_member
 from tests.fakes import NOW
@@ -173,6 +175,20 @@ async def seed(parts: Parts) -> dict[str, str]:
         running = Job(kind="import_members", status=JobStatus.RUNNING, total=200, done=80, created_at=NOW)
         session.add_all([*replies, doubt, job, running, ProviderHalt(product="marketing", since=NOW, title="API key disabled", status=403)])
         await session.flush()
+        parked = WebhookEvent(
+            key="x",
+            source="marketing",
+            raw_type="cleaned",
+            payload="{}",
+            received_at=NOW,
+            next_try_at=NOW,
+            parked_at=NOW,
+            error="nobody has this address",
+        )
+        refused = AudienceContact(
+            member_id=people[7].id, email_hash="x", problem="was permanently deleted", problem_mend="They can join again at the join page."
+        )
+        session.add_all([parked, refused])
     await draft_welcomes(parts)
     return {
         "key": key, "request": str(requests[0].id), "member": str(people[0].id), "edition": str(draft.id), "sent": str(sent[1].id),

@@ -1,6 +1,10 @@
-"""Every page of the console in a real browser: axe, screens, 200 % text, dark, weight, other hosts; pictures under var/review/console."""
+"""Every page of the console in a real browser: axe, screens, 200 % text, dark, weight, other hosts.
+
+With PICTURES=1 (`make look`) pictures of each are put under var/review/console, to be looked at.
+"""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -14,6 +18,8 @@ __all__ = ["browser", "desk", "looked_at"]
 
 PICTURES = Path(__file__).parents[2] / "var" / "review" / "console"
 HEAVIEST = 100_000
+CONTRAST = {"runOnly": ["color-contrast"]}
+"""All that another colour scheme changes."""
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.xdist_group("console browser"),
@@ -21,6 +27,7 @@ pytestmark = [
 ]
 PAGES = {
     "today": "/console",
+    "friday": "/console?day=2026-07-10",
     "requests": "/console/requests",
     "request": "/console/requests/{request}",
     "replies": "/console/replies",
@@ -70,7 +77,6 @@ PAGES = {
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_fit_for_every_reader(name: str, desk: BrowserContext, looked_at: Site) -> None:
-    PICTURES.mkdir(parents=True, exist_ok=True)
     page = desk.new_page()
     weights: dict[str, int] = {}
     complaints: list[str] = []
@@ -84,27 +90,33 @@ def test_a_page_is_fit_for_every_reader(name: str, desk: BrowserContext, looked_
     assert [url for url in weights if not url.startswith(looked_at.base)] == []
     own = {url: size for url, size in weights.items() if "/mail?" not in url and not url.endswith("/mail")}
     assert sum(own.values()) < HEAVIEST, own
-    page.screenshot(path=PICTURES / f"{name}-light.png", full_page=True)
+    _picture(page, f"{name}-light")
     _axe_finds_nothing(page)
     page.emulate_media(color_scheme="dark")
-    page.screenshot(path=PICTURES / f"{name}-dark.png", full_page=True)
-    _axe_finds_nothing(page)
+    _picture(page, f"{name}-dark")
+    _axe_finds_nothing(page, CONTRAST)
     page.set_viewport_size({"width": 375, "height": 700})
     assert page.evaluate("document.documentElement.scrollWidth") <= 375
     page.emulate_media(color_scheme="light")
     page.reload()
-    page.screenshot(path=PICTURES / f"{name}-phone.png", full_page=True)
+    _picture(page, f"{name}-phone")
     page.set_viewport_size({"width": 640, "height": 700})
     page.evaluate(
         "(() => { const s = new CSSStyleSheet(); s.replaceSync('html { font-size: 200% }'); document.adoptedStyleSheets = [s]; })()"
     )
     assert page.evaluate("document.documentElement.scrollWidth") <= 640
-    page.screenshot(path=PICTURES / f"{name}-200.png", full_page=True)
+    _picture(page, f"{name}-200")
     assert [text for text in complaints if "404" not in text] == []
     page.close()
 
 
-def _axe_finds_nothing(page: Page) -> None:
-    found = Axe().run(page).response["violations"]
+def _picture(page: Page, name: str) -> None:
+    if os.environ.get("PICTURES"):
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
+
+
+def _axe_finds_nothing(page: Page, options: dict[str, list[str]] | None = None) -> None:
+    found = Axe().run(page, options=options).response["violations"]
     told = [{"id": v["id"], "nodes": [n["html"][:200] + " " + n["failureSummary"][:300] for n in v["nodes"][:4]]} for v in found]
     assert found == [], json.dumps(told, indent=1)[:3000]

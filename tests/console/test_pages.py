@@ -19,7 +19,7 @@ from tests.console.seeded import seed
 from tests.console.test_browser import PAGES
 from tests.databases import PostgresTemplate, SqliteTemplate
 
-ADMINS_ONLY = {"keys", "audit"}
+ADMINS_ONLY = {"keys", "audit", "settings"}
 
 
 @pytest_asyncio.fixture

@@ -18,6 +18,8 @@ from service.parts import Parts
 from tests.console.conftest import SAME_SITE, Visitor
 
 ADDRESS = "facilitator@example.org"
+ON_SQLITE = pytest.mark.parametrize("template", ["sqlite"], indirect=True)
+"""What needs no second database to be proved."""
 
 
 async def mailed_link(parts: Parts) -> str:
@@ -34,6 +36,7 @@ async def audited(parts: Parts) -> list[str]:
         return [f"{e.actor} {e.action} {e.origin}" for e in await session.exec(select(AuditEntry).order_by(AuditEntry.id))]  # type: ignore[arg-type]
 
 
+@ON_SQLITE
 async def test_without_a_session_every_page_leads_to_the_sign_in_page_and_back(visitor: Visitor) -> None:
     answer = await visitor.client.get("/console/requests?status=open")
     assert answer.status_code == 303
@@ -43,6 +46,7 @@ async def test_without_a_session_every_page_leads_to_the_sign_in_page_and_back(v
 
 
 @pytest.mark.parametrize("elsewhere", ["https://evil.example", "//evil.example", "/console//evil.example", "/join", "/console/../x\\y"])
+@ON_SQLITE
 async def test_after_signing_in_nobody_is_led_to_another_site(elsewhere: str, visitor: Visitor) -> None:
     page = await visitor.client.get("/console/sign-in", params={"next": elsewhere})
     assert 'name="next" value="/console"' in page.text
@@ -68,6 +72,7 @@ async def test_a_mailed_link_signs_in_once_after_the_button(visitor: Visitor) ->
     assert any(line.startswith("person:") and line.endswith("sign_in 203.0.113.9") for line in await audited(visitor.parts))
 
 
+@ON_SQLITE
 async def test_a_link_is_good_for_fifteen_minutes(visitor: Visitor) -> None:
     await visitor.client.post("/console/sign-in", data={"email": ADDRESS}, headers=SAME_SITE)
     link = await mailed_link(visitor.parts)
@@ -75,6 +80,7 @@ async def test_a_link_is_good_for_fifteen_minutes(visitor: Visitor) -> None:
     assert (await visitor.client.post(link, headers=SAME_SITE)).status_code == 422
 
 
+@ON_SQLITE
 async def test_a_stranger_sees_the_same_page_and_gets_no_mail(visitor: Visitor) -> None:
     known = await visitor.client.post("/console/sign-in", data={"email": ADDRESS}, headers=SAME_SITE)
     strange = await visitor.client.post("/console/sign-in", data={"email": "stranger@example.net"}, headers=SAME_SITE)
@@ -84,6 +90,7 @@ async def test_a_stranger_sees_the_same_page_and_gets_no_mail(visitor: Visitor) 
         assert [d.email for d in await session.exec(select(Delivery))] == [ADDRESS]
 
 
+@ON_SQLITE
 async def test_links_are_asked_for_only_so_often(visitor: Visitor) -> None:
     for _ in range(10):
         assert (await visitor.client.post("/console/sign-in", data={"email": "x@example.net"}, headers=SAME_SITE)).status_code == 200
@@ -105,6 +112,7 @@ async def test_a_key_signs_in_with_its_role_and_a_revoked_one_signs_out_at_once(
     assert (await visitor.client.get("/console")).status_code == 303
 
 
+@ON_SQLITE
 async def test_the_cookie_is_kept_as_a_hash_and_ends_with_signing_out(visitor: Visitor) -> None:
     await visitor.sign_in()
     token = visitor.client.cookies["kindling_console"]
@@ -117,6 +125,7 @@ async def test_the_cookie_is_kept_as_a_hash_and_ends_with_signing_out(visitor: V
 
 
 @pytest.mark.parametrize("after", [IDLE, LONGEST])
+@ON_SQLITE
 async def test_a_session_ends_by_itself(after: object, visitor: Visitor) -> None:
     await visitor.sign_in()
     visitor.parts.clock.at += after  # type: ignore[attr-defined]
@@ -150,6 +159,7 @@ def all_posts() -> list[str]:
     return found
 
 
+@ON_SQLITE
 async def test_no_form_from_elsewhere_changes_anything(visitor: Visitor) -> None:
     await visitor.sign_in(Role.ADMIN)
     paths = all_posts()
@@ -165,6 +175,7 @@ async def test_no_form_from_elsewhere_changes_anything(visitor: Visitor) -> None
         assert other.status_code == 422
 
 
+@ON_SQLITE
 async def test_the_text_of_a_sign_in_mail_is_for_its_reader_alone(visitor: Visitor) -> None:
     await visitor.client.post("/console/sign-in", data={"email": ADDRESS}, headers=SAME_SITE)
     async with visitor.parts.database.transaction() as session:
