@@ -33,7 +33,8 @@ FOR_ADMINS = {
     ("get", "/api/v1/webhook-endpoints/{endpoint_id}/calls"),
 }
 """By contract: keys, erasure, settings, audit."""
-NOT_FOR_VIEWERS = {("get", "/api/v1/members/{member_id}/data")}
+NOT_FOR_VIEWERS = {("get", "/api/v1/members/{member_id}/data"), ("get", "/api/v1/webhook-events/{event_id}")}
+"""They hold what people wrote, as it came."""
 
 
 @pytest.fixture
