@@ -77,8 +77,12 @@ look: .venv/dev.stamp ## pictures of every page of the console under var/review/
 bench-sync: .venv/dev.stamp ## a first sync of MEMBERS=100000 to the sandbox by several processes: calls and connections, both sides compared
 	@$(BIN)/python -m bench.sync --members $(or $(MEMBERS),100000)
 
-chaos: .venv/dev.stamp ## random kills (KILLS=1000 SEED=1): ends with how many mails were lost, doubled, stuck
-	@$(BIN)/python -m bench.chaos --kills $(or $(KILLS),1000) --seed $(or $(SEED),1)
+.PHONY: crashes
+crashes: .venv/dev.stamp ## a crash at every named point of every flow, with Redis up, emptied and gone, on both databases
+	@CRASHES=all $(BIN)/pytest tests/faults/test_crashes.py -q
+
+chaos: .venv/dev.stamp ## random kills (KILLS=1000 SEED=1 DATABASE=both): ends with how many mails were lost, doubled, stuck
+	@$(BIN)/python -m bench.chaos --kills $(or $(KILLS),1000) --seed $(or $(SEED),1) --database $(or $(DATABASE),both)
 
 simulate: .venv/dev.stamp ## half a year of 500 made-up members (MEMBERS= WEEKS= SEED=): nobody mailed twice in a day, no reply lost
 	@$(BIN)/python -m bench.half_year --members $(or $(MEMBERS),500) --weeks $(or $(WEEKS),26) --seed $(or $(SEED),1)

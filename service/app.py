@@ -30,6 +30,7 @@ from service.measures import offered_times
 from service.members import api as members_api
 from service.members import interest_groups_api
 from service.messages import api as messages_api
+from service.metrics import router as metrics_router
 from service.newsletter import api as newsletter_api
 from service.newsletter import content_api
 from service.nudges import api as nudges_api
@@ -45,6 +46,7 @@ from service.reports import api as reports_api
 from service.resources import api as resources_api
 from service.stories import api as stories_api
 from service.topmembers import api as topmembers_api
+from service.tracing import Tracing
 from service.webhooks import api as webhooks_api
 from service.webhooks import replies_api as received_api
 from service.webhooks import stored_api
@@ -109,7 +111,8 @@ def create_app(open_parts: OpenParts) -> FastAPI:
     add_error_answers(app)
     app.add_middleware(Idempotency)
     app.add_middleware(BodyGate)
-    app.add_middleware(SecurityHeaders)  # the outermost: the last one added
+    app.add_middleware(SecurityHeaders)
+    app.add_middleware(Tracing)  # the outermost: the last one added
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.mount("/console/static", StaticFiles(directory=CONSOLE_STATIC), name="console static")
     api = APIRouter(prefix="/api/v1", dependencies=[Depends(guard)], responses=ERROR_ANSWERS)
@@ -117,6 +120,7 @@ def create_app(open_parts: OpenParts) -> FastAPI:
         api.include_router(router)
     app.include_router(api)
     app.include_router(health_router)
+    app.include_router(metrics_router)
     app.include_router(webhooks_api.router, dependencies=[Depends(limit_forged)], responses=WEBHOOK_ANSWERS)
     app.include_router(join.router, dependencies=[Depends(limit_joining), Depends(choose_language)])
     app.include_router(console_router)

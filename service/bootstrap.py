@@ -8,6 +8,7 @@ from pathlib import Path
 
 from arq.connections import ArqRedis, RedisSettings
 
+from service.checkpoints import dying_at
 from service.clock import clock_from
 from service.db import Database
 from service.embedded import redis_settings
@@ -109,6 +110,7 @@ async def open_parts(settings: Settings, *, redis: RedisSettings | None = None) 
             matcher=make_matcher(),
             is_stopped=stopped_keys,
             limiter=LocalLimiter() if pool is None else RedisLimiter(pool),
+            passing=dying_at(settings.crash_at),
         )
 
 

@@ -41,6 +41,8 @@ async def _session(request: Request, parts: PartsDep) -> AsyncIterator[AsyncSess
     else:
         async with parts.database.transaction() as session:
             yield session
+            parts.passing("request.done")
+        parts.passing("request.committed")
 
 
 def _now(parts: PartsDep) -> datetime:

@@ -2,8 +2,10 @@
 
 import logging
 import re
+import secrets
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
@@ -13,7 +15,27 @@ from service.settings import LogFormat, Settings
 NOISY = ("httpx", "httpcore", "asyncio", "aiosqlite", "urllib3", "uvicorn.access", "bm25s", "arq.worker")
 """Libraries that log whole addresses at INFO (request lines hold tokens and subscriber hashes), or every tick."""
 
+TRACE = re.compile(r"[A-Za-z0-9._-]{1,40}")
+"""What we take over from a caller as the id that ties log lines together; anything else is replaced by one of ours."""
+
 ADDRESS = re.compile(r"[^\s@<>\"'()=,;]+@[\w-]+(?:\.[\w-]+)+")
+
+
+def new_trace(given: str = "") -> str:
+    """An id for one thing that goes through several processes: the caller's own, where it is one, or a fresh one."""
+    return given if TRACE.fullmatch(given) else secrets.token_hex(8)
+
+
+def current_trace() -> str:
+    """The id of what is being done just now; empty where nobody gave one."""
+    return str(structlog.contextvars.get_contextvars().get("trace", ""))
+
+
+@contextmanager
+def follow(trace: str) -> Iterator[None]:
+    """Every log line in here carries this id, and so does every job that is rung for. Empty: a fresh one."""
+    with structlog.contextvars.bound_contextvars(trace=new_trace(trace)):
+        yield
 
 
 def without_addresses(_logger: Any, _method: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from service.checkpoints import Passing, go_on
 from service.clock import Clock
 from service.db import Database
 from service.limits import Limiter, Limits, LocalLimiter
@@ -36,3 +37,4 @@ class Parts:
     is_stopped: IsStopped
     limiter: Limiter = field(default_factory=LocalLimiter)
     limits: Limits = field(default_factory=Limits)
+    passing: Passing = field(default_factory=lambda: go_on)

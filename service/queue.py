@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.db import after_commit
+from service.logs import current_trace
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ class ArqQueue:
     async def ring(self, job: str, *ids: UUID | str) -> None:
         """Ask a worker to run `job` soon. No job id: a ring is no lock, and one for work already done does nothing."""
         try:
-            await self._redis.enqueue_job(job, *(str(i) for i in ids))
+            await self._redis.enqueue_job(job, *(str(i) for i in ids), trace=current_trace())
         except (RedisError, OSError) as error:
             log.warning("ring lost, the tick will find the work: job=%s cause=%s", job, type(error).__name__)
 

@@ -3,7 +3,7 @@
 import os
 import secrets
 from collections.abc import Mapping
-from datetime import time
+from datetime import time, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
@@ -84,6 +84,7 @@ class Settings(BaseSettings):
     secret_key: SecretStr = SecretStr("")
     admin_key: SecretStr = SecretStr("")
     clock_file: Path | None = None
+    crash_at: str = Field("", pattern=r"^([a-z_]+\.[a-z_]+(:[1-9][0-9]*)?)?$")
     lease_seconds: int = Field(60, ge=1, le=3600)
     log_level: str = "INFO"
     log_format: LogFormat = LogFormat.CONSOLE
@@ -224,9 +225,15 @@ class Settings(BaseSettings):
                 raise ValueError(f"SECRET_KEY is too short; use at least {MINIMUM_KEY_LENGTH} random characters")
             if self.clock_file is not None:
                 raise ValueError("CLOCK_FILE is for rehearsals; unset it when ENVIRONMENT=production")
+            if self.crash_at:
+                raise ValueError("CRASH_AT is for rehearsals; unset it when ENVIRONMENT=production")
         return self
 
     # --- what follows from the settings ---
+
+    def lease(self, times: int = 1) -> timedelta:
+        """How long a worker may hold a piece of work: so many times the longest call it makes for it."""
+        return timedelta(seconds=times * self.lease_seconds)
 
     @property
     def zone(self) -> ZoneInfo:

@@ -4,18 +4,22 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func
+from sqlalchemy import delete, func, update
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from service.alerts import alert_facilitator
+from service.audience.models import SyncCursor
 from service.auth.models import StoredAnswer
 from service.console.sessions import forget_old_sessions
+from service.db import insert_new
 from service.messages.halts import halts, resume
 from service.outgoing.models import OutgoingCall
 from service.parts import Parts
 from service.privacy import finish_erasures, forget_strangers, keep_retention
 from service.providers.base import Product, ProviderError
 from service.reports.closing import close_due
+from service.watching import TICK
 from service.webhooks.models import WebhookEvent
 from service.welcome.joining import forget_unconfirmed
 from service.welcome.learning import learn_from_clicks
@@ -39,6 +43,8 @@ async def daily_upkeep(parts: Parts) -> int:
     gone += await _once_a_day(parts)
     gone += await finish_erasures(parts)
     await _try_halted(parts, now=now)
+    await alert_facilitator(parts, now=now)
+    await _note_tick(parts, now=now)
     return gone + await close_due(parts)
 
 
@@ -48,6 +54,11 @@ async def _once_a_day(parts: Parts) -> int:
         return 0
     async with parts.database.transaction() as session:
         return kept + await learn_from_clicks(session)
+async def _note_tick(parts: Parts, *, now: datetime) -> None:
+    """A worker has looked at everything: what /metrics and a watch from outside go by."""
+    async with parts.database.transaction() as session:
+        await insert_new(session, SyncCursor, [{"name": TICK, "position": None, "run_at": None, "lease_until": None}], unique=["name"])
+        await session.exec(update(SyncCursor).where(col(SyncCursor.name) == TICK).values(run_at=now))
 
 
 async def _remove_old(session: AsyncSession, *, now: datetime) -> int:

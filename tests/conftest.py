@@ -3,26 +3,20 @@
 from collections.abc import AsyncIterator, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
 import pytest_asyncio
-from pydantic import SecretStr
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.bootstrap import TEMPLATES
 from service.db import Database
-from service.links import Links
-from service.messages.suppressions import stopped_keys
 from service.parts import Parts
-from service.providers.ports import Providers
 from service.rendering import Community, Renderer
-from service.resources.matching import Matcher
 from service.settings import Settings
-from service.tokens import Tokens
 from tests.databases import PostgresTemplate, SqliteTemplate
 from tests.fakes import FakeMailer, FrozenClock, RecordingQueue
 from tests.log_watch import log_watch, nothing_personal_is_logged
+from tests.parts import plain_parts, plain_settings
 from tests.postgres import EmbeddedPostgres, NoPostgres, server_from_environment
 
 __all__ = ["log_watch", "nothing_personal_is_logged"]
@@ -108,32 +102,13 @@ def mailer() -> FakeMailer:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(
-        _env_file=None,  # type: ignore[call-arg]
-        var_dir=tmp_path,
-        secret_key=SecretStr("a" * 40),
-        facilitator_email="facilitator@example.org",
-        reply_domain="reply.example.org",
-    )
+    return plain_settings(tmp_path)
 
 
 @pytest.fixture
 def parts(database: Database, clock: FrozenClock, queue: RecordingQueue, mailer: FakeMailer, settings: Settings) -> Parts:
     """Everything a feature needs: a real database, real templates, and fakes for what leaves the building."""
-    tokens = Tokens("a" * 40)
-    nothing = cast("Any", None)  # a test that speaks to the Marketing API passes its own
-    return Parts(
-        settings=settings,
-        database=database,
-        queue=queue,
-        clock=clock,
-        tokens=tokens,
-        links=Links(tokens, settings),
-        renderer=shared_renderer(),
-        providers=Providers(audience=nothing, campaigns=nothing, reports=nothing, mailer=mailer),
-        matcher=Matcher(None),
-        is_stopped=stopped_keys,
-    )
+    return plain_parts(database, clock, queue, mailer, shared_renderer(), settings)
 
 
 @cache

@@ -33,6 +33,12 @@ def _run_on(server: PostgresServer, *statements: str, name: str = "postgres") ->
     asyncio.run(run())
 
 
+def migrated_url(server: PostgresServer) -> str:
+    """The address of the server's own database, migrated."""
+    migrate(server.url("postgres"))
+    return server.url("postgres")
+
+
 class SqliteTemplate:
     """One migrated file; each test gets a copy."""
 

@@ -59,6 +59,10 @@ class EmbeddedPostgres:
         self._run("pg_ctl", "-D", str(self._data), "-w", "-t", "30", "-l", str(self._folder / "log"), "-o", options, "start")
         return PostgresServer("postgresql+asyncpg://kindling@", f"?host={quote(str(self._folder))}")
 
+    def restart(self) -> None:
+        """As in an upgrade of the server: every connection is cut, then it is there again."""
+        self._run("pg_ctl", "-D", str(self._data), "-m", "fast", "-w", "-l", str(self._folder / "log"), "restart")
+
     def stop(self) -> None:
         self._run("pg_ctl", "-D", str(self._data), "-m", "immediate", "-w", "stop")
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -49,7 +49,8 @@ def _parts(ctx: Context) -> Parts:
 
 
 def _stop(ctx: Context) -> Stopping:
-    return Stopping(ctx["leaving"])
+    found: Stopping = ctx.get("stop") or Stopping(ctx["leaving"])
+    return found
 
 
 async def deliver_due(ctx: Context) -> int:
@@ -98,6 +99,8 @@ async def advance_editions(ctx: Context) -> int:
     parts, stop = _parts(ctx), _stop(ctx)
     happened = await run_due(parts.database, now=parts.clock.now(), settings=parts.settings, renderer=parts.renderer)
     await remind_facilitator(parts, now=parts.clock.now())
+    if happened:
+        parts.passing("edition.frozen")
     steps = await plan_personal(parts) + await advance_due(parts, should_stop=stop)
     if steps:  # a campaign that has just gone completes its edition
         await run_due(parts.database, now=parts.clock.now(), settings=parts.settings, renderer=parts.renderer)

@@ -18,6 +18,7 @@ from service.queue import from_bytes, to_bytes
 from service.settings import Settings
 from workers.jobs import JOBS
 from workers.tick import tick
+from workers.turns import in_turn
 
 log = logging.getLogger(__name__)
 
@@ -58,10 +59,10 @@ def make_worker(settings: Settings, redis: RedisSettings) -> Worker:
 
     seconds = EVERY_SECOND if settings.clock_file is not None else 0
     return PatientWorker(
-        functions=[func(job, timeout=JOB_SECONDS, max_tries=1, keep_result=0) for job in JOBS],
+        functions=[func(in_turn(job), timeout=JOB_SECONDS, max_tries=1, keep_result=0) for job in JOBS],
         cron_jobs=[cron(tick, second=seconds, timeout=JOB_SECONDS, max_tries=1, keep_result=0, run_at_startup=True)],
         redis_settings=redis,
-        ctx={"leaving": asyncio.Event(), "ticking": asyncio.Lock(), "owner": worker_name()},
+        ctx={"leaving": asyncio.Event(), "ticking": asyncio.Lock(), "turns": {}, "owner": worker_name()},
         on_startup=startup,
         on_shutdown=shutdown,
         keep_result=0,

@@ -13,7 +13,12 @@ class Stopping:
     def __init__(self, leaving: asyncio.Event) -> None:
         self._leaving = leaving
         self._until = time.monotonic() + LONGEST_SECONDS
+        self.ran_out_of_time = False
+        """Did a loop stop because its time was over? Then there may be more to do."""
 
     def __call__(self) -> bool:
         """Should the loop stop now?"""
-        return self._leaving.is_set() or time.monotonic() > self._until
+        if self._leaving.is_set():
+            return True
+        self.ran_out_of_time = self.ran_out_of_time or time.monotonic() > self._until
+        return self.ran_out_of_time

@@ -23,6 +23,7 @@ from workers.jobs import (
     tell_others,
     write_about_events,
 )
+from workers.turns import in_turn
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ async def tick(ctx: dict[str, Any]) -> None:
         return
     async with ctx["ticking"]:
         await _ring_for_jobs(parts)
-        results = await asyncio.gather(*(work(ctx) for work in WORK), daily_upkeep(parts), return_exceptions=True)
+        results = await asyncio.gather(*(in_turn(work)(ctx) for work in WORK), daily_upkeep(parts), return_exceptions=True)
     for result in results:
         if isinstance(result, Exception):
             log.error("work failed: %s", type(result).__name__, exc_info=result)

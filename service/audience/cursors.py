@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlmodel import select
 
@@ -11,7 +11,8 @@ from service.audience.models import SyncCursor
 from service.db import database_now, insert_new
 from service.parts import Parts
 
-LEASE = timedelta(minutes=3)
+LEASE = 3
+"""Times LEASE_SECONDS."""
 
 
 @dataclass(slots=True)
@@ -32,7 +33,7 @@ async def take(parts: Parts, name: str) -> Walk | None:
         now = await database_now(session)
         if cursor.lease_until is not None and cursor.lease_until > now:
             return None
-        cursor.lease_until = now + LEASE
+        cursor.lease_until = now + parts.settings.lease(LEASE)
         session.add(cursor)
     return Walk(name, cursor.position, cursor.run_at, cursor.lease_until)
 
@@ -43,7 +44,7 @@ async def go_on(parts: Parts, walk: Walk) -> bool:
         cursor = (await session.exec(select(SyncCursor).where(SyncCursor.name == walk.name).with_for_update())).one()
         if cursor.lease_until != walk.lease_until:
             return False
-        walk.lease_until = cursor.lease_until = await database_now(session) + LEASE
+        walk.lease_until = cursor.lease_until = await database_now(session) + parts.settings.lease(LEASE)
         session.add(cursor)
     return True
 

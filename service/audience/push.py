@@ -72,6 +72,8 @@ async def _push(parts: Parts, due: list[Due]) -> None:
     try:
         there = await write(parts.providers.audience, due, written)
     finally:
+        if written:
+            parts.passing("audience.written")
         await _record(parts, written)
     if there:
         await start_job(parts, there)

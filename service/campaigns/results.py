@@ -36,7 +36,8 @@ STEPS = (
 )
 """Up to which age a campaign is polled how often."""
 BATCH = 400
-LEASE = timedelta(minutes=5)
+LEASE = 5
+"""Times LEASE_SECONDS."""
 
 SIGNS = {"open": EngagementKind.OPEN, "click": EngagementKind.CLICK}
 _RECEIPTS = {
@@ -92,7 +93,7 @@ async def _claim(parts: Parts) -> Campaign | None:
         )
         campaign = (await session.exec(query)).first()
         if campaign is not None:
-            campaign.next_poll_at = now + LEASE
+            campaign.next_poll_at = now + parts.settings.lease(LEASE)
             session.add(campaign)
     return campaign
 
@@ -107,6 +108,7 @@ async def _read(parts: Parts, campaign: Campaign) -> None:
             await _apply(parts, campaign.id, batch)
             batch = []
     await _apply(parts, campaign.id, batch)
+    parts.passing("report.read")
     await _read_until(parts, campaign.id, started)
 
 

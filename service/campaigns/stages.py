@@ -166,6 +166,7 @@ async def _send(parts: Parts, campaign: Campaign, now: datetime) -> None:
         row.send_tried_at = campaign.send_tried_at = now
         session.add(row)
         await move_deliveries(session, campaign.id, from_status=[DeliveryStatus.QUEUED], status=DeliveryStatus.SENDING, sending_at=now)
+    parts.passing("campaign.about_to_send")
     try:
         await parts.providers.campaigns.send(campaign.remote_id)
     except OutcomeUnknown:

@@ -25,8 +25,8 @@ from service.providers.base import Misconfigured, OutcomeUnknown, Product, Provi
 
 log = logging.getLogger(__name__)
 
-LEASE = timedelta(minutes=4)
-"""Twice Mailchimp's own longest call: a slow call never loses its lease."""
+LEASE = 4
+"""Times LEASE_SECONDS: twice Mailchimp's own longest call, so that a slow call never loses its lease."""
 UNKNOWN_WAIT = timedelta(minutes=10)
 RETRY = timedelta(minutes=1)
 LONGEST_WAIT = 30
@@ -69,7 +69,7 @@ async def _claim(parts: Parts, tried: set[UUID]) -> Campaign | None:
         )
         campaign = (await session.exec(query)).first()
         if campaign is not None:
-            campaign.lease_until = clock + LEASE
+            campaign.lease_until = clock + parts.settings.lease(LEASE)
             campaign.fence += 1
             session.add(campaign)
     return campaign
@@ -95,6 +95,7 @@ async def _advance_once(parts: Parts, campaign: Campaign) -> bool:
         return await _save(parts, campaign, {"needs_person": True, "last_error": str(why)[:300]}, go_on=False)
     except ProviderError as error:
         return await _save(parts, campaign, await _after_error(parts, campaign, error, now), go_on=False)
+    parts.passing(f"campaign.{campaign.step}")
     return await _save(parts, campaign, {"retry_at": None, "last_error": "", "attempts": 0, **changes}, go_on=True)
 
 

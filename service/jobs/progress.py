@@ -29,13 +29,13 @@ async def due_jobs(session: AsyncSession, *, limit: int = 20) -> list[tuple[str,
     return list((await session.exec(select(Job.kind, Job.id).where(_free(now)).order_by(col(Job.id)).limit(limit))).all())
 
 
-async def claim_job(session: AsyncSession, job_id: UUID) -> Job | None:
-    """The job, now ours for LEASE; None when it is done, another worker's, or unknown. The lease is also the fence."""
+async def claim_job(session: AsyncSession, job_id: UUID, *, lease: timedelta = LEASE) -> Job | None:
+    """The job, now ours for so long; None when it is done, another worker's, or unknown. The lease is also the fence."""
     now = await database_now(session)
     taken = await session.exec(
         update(Job)
         .where(col(Job.id) == job_id, _free(now))
-        .values(status=JobStatus.RUNNING, lease_until=now + LEASE)
+        .values(status=JobStatus.RUNNING, lease_until=now + lease)
         .execution_options(synchronize_session=False)
     )
     if taken.rowcount != 1:
@@ -43,9 +43,9 @@ async def claim_job(session: AsyncSession, job_id: UUID) -> Job | None:
     return await session.get(Job, job_id, populate_existing=True)
 
 
-async def keep(session: AsyncSession, job: Job, **values: Any) -> None:
+async def keep(session: AsyncSession, job: Job, *, lease: timedelta = LEASE, **values: Any) -> None:
     """Write progress and renew the lease. Raises Conflict when the job was taken over meanwhile: stop, write nothing."""
-    until = await database_now(session) + LEASE
+    until = await database_now(session) + lease
     kept = await session.exec(
         update(Job)
         .where(col(Job.id) == job.id, col(Job.status) == JobStatus.RUNNING, col(Job.lease_until) == job.lease_until)

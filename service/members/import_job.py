@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -32,6 +32,8 @@ KEPT_IN_DATABASE = 8_000_000
 """Files up to this many bytes travel in the job's row, so that any worker can run it; larger ones wait in VAR_DIR/imports, which
 API and workers then have to share."""
 REPORT_SECONDS = 0.5
+LEASE = 2
+"""Times LEASE_SECONDS."""
 
 
 def imports_folder(var_dir: Path) -> Path:
@@ -79,18 +81,18 @@ async def run_import(parts: Parts, job_id: UUID, *, should_stop: Callable[[], bo
     comes late is refused.
     """
     async with parts.database.transaction() as session:
-        job = await claim_job(session, job_id)
+        job = await claim_job(session, job_id, lease=parts.settings.lease(LEASE))
     if job is None:
         return True
     source = _file_of(job.id, parts.settings.var_dir)
-    book = _Book(parts.database, job)
+    book = _Book(parts.database, job, parts.settings.lease(LEASE))
     try:
         outcome = await _outcome(parts, job, source, book, should_stop)
         if outcome is None:
             await book.pause(parts.queue)
             return False
         async with parts.database.transaction() as session:  # the file is needed no longer: what is in it about people goes
-            await keep(session, job, payload="", finished_at=parts.clock.now(), **outcome)
+            await keep(session, job, lease=book.lease, payload="", finished_at=parts.clock.now(), **outcome)
     except Conflict:
         log.warning("import goes on elsewhere: job=%s", job_id)
         return True
@@ -102,6 +104,11 @@ async def _outcome(parts: Parts, job: Job, source: Path, book: "_Book", should_s
     """How the import ended, as values of the job; None when it was stopped on the way."""
     order = json.loads(job.payload)
     await asyncio.to_thread(_put_back, order["file"], source)
+
+    async def batch_done(report: BatchReport) -> None:
+        await book.note(report)
+        parts.passing("import.batch")
+
     try:
         summary = await import_members(
             parts.database,
@@ -109,7 +116,7 @@ async def _outcome(parts: Parts, job: Job, source: Path, book: "_Book", should_s
             now=parts.clock.now(),
             is_stopped=parts.is_stopped,
             options=ImportOptions(dry_run=order["dry_run"], measuring=order["measuring"]),
-            on_batch=book.note,
+            on_batch=batch_done,
             should_stop=should_stop,
             so_far=summary_of(job),
         )
@@ -135,8 +142,9 @@ def summary_of(job: Job) -> ImportSummary:
 class _Book:
     """Keeps the job's progress: with each batch in its own transaction, in a dry run every half second."""
 
-    def __init__(self, database: Database, job: Job) -> None:
+    def __init__(self, database: Database, job: Job, lease: timedelta) -> None:
         self._database = database
+        self.lease = lease
         self._job = job
         self._rejected: list[dict[str, Any]] = list(job.rejected)
         self._notes: list[dict[str, Any]] = list(job.result.get("notes", []))
@@ -158,16 +166,16 @@ class _Book:
             latest["rejected"] = rejected
         progress = {"done": report.summary.rows, "total": report.summary.total, **latest}
         if report.session is not None:
-            await keep(report.session, self._job, **progress)
+            await keep(report.session, self._job, lease=self.lease, **progress)
         elif time.monotonic() - self._told_at > REPORT_SECONDS:
             self._told_at = time.monotonic()
             async with self._database.transaction() as own:
-                await keep(own, self._job, **progress)
+                await keep(own, self._job, lease=self.lease, **progress)
         self._rejected, self._notes, self.rows_done = rejected, notes, report.summary.rows
         self.latest = {**latest, "rejected": rejected}
 
     async def pause(self, queue: Queue) -> None:
         """Give the job back, to be gone on with at once."""
         async with self._database.transaction() as session:
-            await keep(session, self._job, status=JobStatus.QUEUED, done=self.rows_done, **self.latest)
+            await keep(session, self._job, lease=self.lease, status=JobStatus.QUEUED, done=self.rows_done, **self.latest)
             ring_after_commit(session, queue, KIND, self._job.id)

@@ -85,6 +85,7 @@ async def look_up_doubtful(parts: Parts, *, should_stop: Callable[[], bool] = ne
                 async with parts.database.transaction() as session:
                     await halt(session, parts.providers.personal, error, now=now)
             break
+        parts.passing("doubt.looked_up")
         async with parts.database.transaction() as session:
             settled += await _settle(session, parts, doubt, found, now=now)
     return settled

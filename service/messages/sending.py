@@ -29,9 +29,14 @@ from service.providers.base import Mailer, OutboundEmail, Product, ProviderError
 
 log = logging.getLogger(__name__)
 
-LANES = 3
-CLAIM_SIZE = 6
-"""Rows claimed in one commit and sent side by side: a crash leaves at most LANES x CLAIM_SIZE in doubt."""
+LANES = 4
+CLAIM_SIZE = 2
+"""Rows claimed in one commit and sent side by side. A crash leaves at most LANES x CLAIM_SIZE in doubt, each a mail that a person may have
+to decide about: hardly more than there are connections, so that few rows wait in `sending` for one.
+"""
+
+
+LEASE_OVER = Outcome(DeliveryStatus.QUEUED, error="the lease ended before the call")
 
 
 def never() -> bool:
@@ -41,11 +46,14 @@ def never() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One row taken for sending, with what the call needs. `fence` proves later that it is still ours."""
+    """One row taken for sending, with what the call needs. `fence` proves later that it is still ours; after `call_until` (loop time) the
+    lease has ended and others may decide about the row: no call begins.
+    """
 
     delivery: Delivery
     message: Message
     fence: int
+    call_until: float
 
 
 async def deliver_due(parts: Parts, *, owner: str, should_stop: Callable[[], bool] = never) -> int:
@@ -93,6 +101,7 @@ async def claim_due(parts: Parts, *, owner: str, limit: int) -> tuple[list[Claim
         rows = (await session.exec(query)).all()
         if not rows:
             return [], 0
+        call_until = asyncio.get_running_loop().time() + parts.settings.lease_seconds
         lease_until = await database_now(session) + timedelta(seconds=parts.settings.lease_seconds)
         facts = await _facts(session, [delivery for delivery, _ in rows])
         claims: list[Claim] = []
@@ -111,8 +120,10 @@ async def claim_due(parts: Parts, *, owner: str, limit: int) -> tuple[list[Claim
                 delivery.attempts += 1
                 delivery.fence += 1
                 delivery.lease_owner, delivery.lease_until = owner, lease_until
-                claims.append(Claim(delivery, message, delivery.fence))
+                claims.append(Claim(delivery, message, delivery.fence, call_until))
                 session.add(delivery)
+        parts.passing("delivery.claiming")
+    parts.passing("delivery.claimed")
     return claims, len(rows)
 
 
@@ -160,14 +171,19 @@ async def _send_and_record(parts: Parts, mailer: Mailer, claims: list[Claim]) ->
             await record_outcome(session, claim.delivery.id, claim.fence, outcome, now=now)
             if outcome.halts is not None:
                 await halt(session, parts.providers.personal, outcome.halts, now=now)
+        parts.passing("delivery.recording")
+    parts.passing("delivery.recorded")
 
 
 async def _send(parts: Parts, mailer: Mailer, claim: Claim) -> Outcome:
+    if asyncio.get_running_loop().time() >= claim.call_until:  # this process was stopped for a while: the row may be in other hands
+        return LEASE_OVER
     try:
         result = await mailer.send(outbound(parts, claim.delivery, claim.message))
     except ProviderError as error:
         log.info("not sent: delivery=%s cause=%s status=%s", claim.delivery.id, error.title, error.status)
         return outcome_of_error(error, attempts=claim.delivery.attempts)
+    parts.passing("delivery.called")
     return outcome_of_result(result)
 
 
@@ -180,6 +196,6 @@ async def release_own(parts: Parts, *, owner: str) -> int:
         done = await connection.execute(
             update(Delivery)
             .where(col(Delivery.status) == DeliveryStatus.SENDING, col(Delivery.lease_owner) == owner)
-            .values(status=DeliveryStatus.IN_DOUBT, lease_owner="", lease_until=None)
+            .values(status=DeliveryStatus.IN_DOUBT, lease_owner="", lease_until=None, fence=col(Delivery.fence) + 1)
         )
         return int(done.rowcount)

@@ -86,7 +86,9 @@ async def _tell_provider(parts: Parts, member_id: UUID) -> ErasureState:
         raise NotFound("There is no such member.")
     problem = ""
     if row.done_at is None:
+        parts.passing("erasure.here")
         problem = await _forget_there(parts, row.addresses)
+        parts.passing("erasure.there")
         row = await _note(parts, member_id, problem)
     return ErasureState(member_id, member.erased_at or row.asked_at, row.done_at, row.last_error)
 

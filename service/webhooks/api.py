@@ -97,4 +97,6 @@ async def _store(parts: Parts, source: Source, items: Sequence[tuple[str, Provid
     """Durable before the 200; the ring is only a doorbell."""
     async with parts.database.transaction() as session:
         await store_once(session, source, items, now=parts.clock.now())
+        parts.passing("webhook.storing")
+    parts.passing("webhook.stored")
     await parts.queue.ring("apply_webhooks")

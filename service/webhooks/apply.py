@@ -48,6 +48,10 @@ async def apply_waiting(parts: Parts, *, should_stop: Callable[[], bool] = never
             about = [(row, await _apply_one(session, parts, row, signs, now=now)) for row in rows]
             await record_signs(session, signs, now=now)
             await _keep_nothing_of_the_erased(session, about, now=now)
+            if rows:
+                parts.passing("webhook.applying")
+        if rows:
+            parts.passing("webhook.applied")
         total += len(rows)
         if len(rows) < BATCH:
             break

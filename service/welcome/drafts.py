@@ -54,6 +54,7 @@ async def draft_welcomes(parts: Parts) -> int:
             drafted += 1
             if parts.settings.welcome_mode is WelcomeMode.AUTO and request.match_is_confident:
                 await approve(session, parts, request, by=BY_ITSELF, now=now)
+        parts.passing("welcome.drafted")
     return drafted
 
 

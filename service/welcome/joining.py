@@ -141,6 +141,8 @@ async def _ask_some(parts: Parts, *, now: datetime) -> int:
                 session.add(member)
             else:
                 await _queue_confirmation(session, parts, request, member, now=now)
+    if asked:
+        parts.passing("confirmation.queued")
     return len(asked)
 
 
