@@ -54,6 +54,8 @@ async def _once_a_day(parts: Parts) -> int:
         return 0
     async with parts.database.transaction() as session:
         return kept + await learn_from_clicks(session)
+
+
 async def _note_tick(parts: Parts, *, now: datetime) -> None:
     """A worker has looked at everything: what /metrics and a watch from outside go by."""
     async with parts.database.transaction() as session:

@@ -10,6 +10,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import update
@@ -79,7 +80,7 @@ async def _run(parts: Parts, job: Job, should_stop: Callable[[], bool]) -> bool:
     found = [one async for one in parts.providers.reports.sent_campaigns(since=since)]
     counts: dict[str, int] = {"campaigns_read": 0, "campaigns_known": 0, "deliveries": 0}
 
-    async def beat(**values: object) -> None:
+    async def beat(**values: Any) -> None:
         async with parts.database.transaction() as session:
             await keep(session, job, total=len(found), **values)
 
