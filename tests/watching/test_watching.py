@@ -87,6 +87,7 @@ async def test_what_waits_for_a_person_is_told_by_mail_once_a_day(parts: Parts, 
         assert await alert_facilitator(parts, now=clock.now()) == 1
     [told] = await alerts(parts)
     assert told.email == "facilitator@example.org"
+    await deliver_due(parts, owner="w")
     clock.advance(days=1)
     await alert_facilitator(parts, now=clock.now())
     assert len(await alerts(parts)) == 2
