@@ -26,7 +26,7 @@ import httpx
 import uvicorn
 from pydantic import SecretStr
 
-from bench.half_year_checks import Account, account_of
+from bench.half_year_checks import OVER, Account, account_of
 from sandbox.config import SandboxConfig
 from sandbox.server import RunningSandbox, running_sandbox
 from service.app import create_app
@@ -95,6 +95,8 @@ class HalfYear:
         self._ctx: Json = {"parts": parts, "leaving": asyncio.Event(), "ticking": asyncio.Lock(), "owner": "half-year"}
         self.people: list[str] = []
         self.ticks = 0
+        self.minutes: dict[int, int] = {}
+        self.over: list[str] = []
 
     async def run(self, *, members: int, weeks: int) -> None:
         await self._to(FIRST_DAY, "07:30")
@@ -134,6 +136,10 @@ class HalfYear:
 
     async def _morning(self, day: date, week: int) -> None:
         """The facilitator's minutes: newcomers, answers, and what the weekday asks for."""
+        asked = (await self._get(f"/week/{day.isoformat()}"))["day"]
+        self.minutes[week] = self.minutes.get(week, 0) + asked["minutes"]
+        if asked["minutes"] > asked["budget"]:
+            self.over.append(f"{day.isoformat()}: {asked['minutes']} minutes asked for, {asked['budget']} given")
         for number in range(self._chance.randint(0, 2)):
             await self._join(f"new{day.isoformat()}-{number}@{self._chance.choice(TRUSTS)}")
         await self._settle()
@@ -294,7 +300,9 @@ async def rehearse(folder: Path, *, members: int, weeks: int, seed: int, workday
             await run.run(members=members, weeks=weeks)
             text = (await sandbox.get("/_control/log")).raise_for_status().text
             await asyncio.to_thread((folder / "sandbox-log.jsonl").write_text, text)
-            return await account_of(parts, [json.loads(line) for line in text.splitlines()], failures.found)
+            account = await account_of(parts, [json.loads(line) for line in text.splitlines()], failures.found)
+            account.minutes, account.faults[OVER] = list(run.minutes.values()), run.over
+            return account
 
 
 def _free_port() -> int:

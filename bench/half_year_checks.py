@@ -26,6 +26,7 @@ class Account:
 
     mails: Counter[str] = field(default_factory=Counter)
     replies: int = 0
+    minutes: list[int] = field(default_factory=list)
     states: Counter[str] = field(default_factory=Counter)
     verdicts: Counter[tuple[str, str]] = field(default_factory=Counter)
     faults: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
@@ -40,6 +41,7 @@ class Account:
         lines = ["mails: " + ", ".join(f"{count} {kind}" for kind, count in sorted(self.mails.items()))]
         lines.append(f"replies by people: {self.replies}")
         lines.append("members on the list at the end: " + ", ".join(f"{count} {state}" for state, count in sorted(self.states.items())))
+        lines.append("the facilitator's minutes, week by week: " + ", ".join(map(str, self.minutes)) + f"; the table gives {TABLE}")
         lines += [f"clicks by {who}, called {verdict}: {count}" for (who, verdict), count in sorted(self.verdicts.items())]
         for what in CHECKS:
             found = self.faults.get(what, [])
@@ -55,7 +57,10 @@ SILENCE = "mailed after the question whether to stop, without an answer"
 LOST = "replies that are not with their person"
 INVENTED = "automatic answers counted as replies"
 FAILED = "work that failed"
-CHECKS = (TWICE, NUDGED, TOO_OFTEN, SILENCE, LOST, INVENTED, FAILED)
+OVER = "days that ask for more minutes than the facilitator's week gives"
+TABLE = 5 * 20 + 40 + 40 + 30 + 40 + 40
+"""Minutes of a week: the daily ones, then Monday's to Friday's own."""
+CHECKS = (TWICE, NUDGED, TOO_OFTEN, SILENCE, LOST, INVENTED, FAILED, OVER)
 
 
 async def account_of(parts: Parts, log: list[Line], failures: list[str]) -> Account:
