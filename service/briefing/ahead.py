@@ -16,7 +16,6 @@ from service.leadership.terms import gaps_now, holders
 from service.messages.quiet_hours import is_bank_holiday
 from service.newsletter.models import ContentItem
 from service.newsletter.rules import ContentStatus, EditionStatus
-from service.nudges.candidates import nudge_candidates
 from service.topmembers.actions import top_members
 
 PREPARE_MINUTES, LIST_MINUTES, PLAN_EVENT_MINUTES, LOOK_MINUTES, PLAN_MINUTES = 6, 4, 10, 2, 4
@@ -164,7 +163,7 @@ async def _next_events(scene: Scene) -> list[Line]:
 async def _whom(scene: Scene) -> Line:
     """Whom Tuesday will be about."""
     found = [name_of(top.member) for top in await top_members(scene.session, now=scene.now, limit=3)]
-    due = [c for c in await nudge_candidates(scene.session, scene.parts.settings, now=scene.now) if c.decision.why_not is None]
+    due = await scene.quiet_members()
     ask = f"To ask: {', '.join(found)}." if found else "Nobody to ask for now."
     quiet = f"{many(len(due), 'member has', 'members have')} not returned for a while." if due else "Nobody has drifted away."
     return Line(f"plan:whom:{week_name(scene.day)}", f"Tuesday's people. {ask} {quiet}", PLAN_MINUTES, info=True, rank=3)

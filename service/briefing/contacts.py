@@ -9,7 +9,6 @@ from service.invitations.models import Invitation
 from service.members.models import Member
 from service.messages.models import Delivery
 from service.messages.rules import DeliveryStatus, MessageKind
-from service.nudges.candidates import nudge_candidates
 from service.rendering.safety import in_words
 from service.topmembers.actions import questions_asked, top_members
 from service.topmembers.rules import question_for
@@ -43,8 +42,7 @@ async def top(scene: Scene) -> list[Line]:
 
 async def lapsed(scene: Scene) -> list[Line]:
     """Whom to write to, longest quiet first, and one invitation; those written to this week are done."""
-    found = await nudge_candidates(scene.session, scene.parts.settings, now=scene.now)
-    due = [candidate for candidate in found if candidate.decision.why_not is None]
+    due = await scene.quiet_members()
     lines = []
     for place, candidate in enumerate(due[:LAPSED]):
         member = candidate.member

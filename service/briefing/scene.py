@@ -1,16 +1,24 @@
 """What every source of lines needs: the session, the day asked about, today, and the words for times."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.briefing.rules import DAY, monday_of
 from service.members.models import Member
+from service.nudges.candidates import Candidate, nudge_candidates
 from service.parts import Parts
 from service.rendering import quote_reason
 
 LONGEST_QUOTE = 160
+
+
+@dataclass(slots=True)
+class Seen:
+    """What several days of one week ask for, looked up once."""
+
+    quiet: list[Candidate] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +30,14 @@ class Scene:
     now: datetime
     today: date
     day: date
+    seen: Seen = field(default_factory=Seen)
+
+    async def quiet_members(self) -> list[Candidate]:
+        """Members to whom a nudge may go now, longest quiet first."""
+        if self.seen.quiet is None:
+            found = await nudge_candidates(self.session, self.parts.settings, now=self.now)
+            self.seen.quiet = [candidate for candidate in found if candidate.decision.why_not is None]
+        return self.seen.quiet
 
     def start_of(self, day: date) -> datetime:
         """The first instant of a local date, in UTC."""

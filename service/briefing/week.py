@@ -11,7 +11,7 @@ from service.briefing import ahead, contacts, daily, editions
 from service.briefing.models import Facilitator
 from service.briefing.people import Rota, claims, rota
 from service.briefing.rules import Line, Section, SectionKey, fit, monday_of, plan_of, week_name
-from service.briefing.scene import Scene
+from service.briefing.scene import Scene, Seen
 from service.measures.activity import WEEKDAYS
 from service.parts import Parts
 
@@ -63,16 +63,25 @@ class Week:
 
 
 async def day_for(
-    session: AsyncSession, parts: Parts, day: date, *, now: datetime, found: Rota | None = None, viewer: UUID | None = None
+    session: AsyncSession,
+    parts: Parts,
+    day: date,
+    *,
+    now: datetime,
+    found: Rota | None = None,
+    viewer: UUID | None = None,
+    seen: Seen | None = None,
 ) -> Day:
-    """One day as it is now. `viewer`: for whom; lines that others have taken are theirs, one's own are not marked."""
+    """One day as it is now. `viewer`: for whom; lines that others have taken are theirs, one's own are not marked. `seen`: what other
+    days of the week have looked up already.
+    """
     people = found or await rota(session)
     today = now.astimezone(parts.settings.zone).date()
     plan = plan_of(day, is_working=people.is_working, newsletter_weekday=WEEKDAYS.index(parts.settings.newsletter_weekday))
     if not plan.works:
         return Day(day, people.why_not_working(day), 0, ())
     taken = await claims(session, people, today=today)
-    scene = Scene(session, parts, now, today, day)
+    scene = Scene(session, parts, now, today, day, seen or Seen())
     lines = {work.key: [_claimed(line, taken, viewer) for line in await SOURCES[work.key](scene)] for work in plan.works}
     return Day(day, "", plan.budget, tuple(fit(plan, lambda key: lines[key])))
 
@@ -84,6 +93,9 @@ def _claimed(line: Line, taken: Mapping[str, Facilitator], viewer: UUID | None) 
 
 async def week_of(session: AsyncSession, parts: Parts, day: date, *, now: datetime, viewer: UUID | None = None) -> Week:
     """The ISO week of the day."""
-    found, monday = await rota(session), monday_of(day)
-    days = [await day_for(session, parts, monday + timedelta(days=place), now=now, found=found, viewer=viewer) for place in range(DAYS)]
+    found, monday, seen = await rota(session), monday_of(day), Seen()
+    days = [
+        await day_for(session, parts, monday + timedelta(days=place), now=now, found=found, viewer=viewer, seen=seen)
+        for place in range(DAYS)
+    ]
     return Week(week_name(day), day, now.astimezone(parts.settings.zone).date(), tuple(days))
