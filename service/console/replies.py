@@ -1,4 +1,4 @@
-"""Replies: what members wrote back, the oldest unanswered first; ticked off when answered."""
+"""Replies: what members wrote back, the oldest unanswered first; ticked off when answered; a held one released when its sender is sure."""
 
 from uuid import UUID
 
@@ -39,3 +39,10 @@ async def tick(reply_id: UUID, desk: DeskDep, form: OwnForm) -> Response:
     answered = form.one("answered") == "yes"
     await desk.api.patch(f"/replies/{reply_id}", {"answered_at": desk.now.isoformat() if answered else None})
     return desk.to(HERE, done="answered" if answered else "unanswered")
+
+
+@router.post("/{reply_id}/release")
+async def release(reply_id: UUID, desk: DeskDep, _form: OwnForm) -> Response:
+    """A held reply is the member's: somebody looked at its sender."""
+    await desk.api.post(f"/replies/{reply_id}/release")
+    return desk.to(f"{HERE}/{reply_id}", done="released")

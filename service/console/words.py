@@ -20,6 +20,7 @@ DONE: Mapping[str, str] = {
     "edition_made": "A new extra edition.",
     "answered": "Ticked off as answered.",
     "unanswered": "It is open again.",
+    "released": "Released. From now on it counts as theirs.",
     "nudged": "The notes are queued; they leave at the next hour they may.",
     "invited": "The invitation is queued.",
     "attendance": "The list is kept.",

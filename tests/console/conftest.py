@@ -12,6 +12,7 @@ from service.app import create_app
 from service.auth.keys import create_key
 from service.auth.rules import Role
 from service.parts import Parts
+from tests.console.seeded import seed
 
 BASE = "http://127.0.0.1:8000"
 SAME_SITE = {"sec-fetch-site": "same-origin"}
@@ -70,3 +71,14 @@ async def visitor(parts: Parts) -> AsyncIterator[Visitor]:
     """Nobody is signed in yet."""
     async with visiting(parts) as visitor:
         yield visitor
+
+
+Seeded = tuple[Visitor, dict[str, str]]
+
+
+@pytest_asyncio.fixture
+async def seeded(parts: Parts) -> AsyncIterator[Seeded]:
+    """A community with something in every state, and a visitor."""
+    paths = await seed(parts)
+    async with visiting(parts) as visitor:
+        yield visitor, paths

@@ -1,10 +1,8 @@
 """What can be done on the pages, and by whom: the same actions, rules and audit trail as the API's."""
 
 import re
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 from sqlmodel import select
 
 from service.auth.models import AuditEntry
@@ -13,24 +11,11 @@ from service.console.models import ConsolePerson
 from service.console.places import place_of
 from service.members.models import Member
 from service.messages.suppressions import stopped_keys
-from service.parts import Parts
-from tests.console.conftest import SAME_SITE, Visitor, visiting
-from tests.console.seeded import seed
+from tests.console.conftest import SAME_SITE, Seeded
 from tests.console.test_browser import PAGES
 from tests.databases import PostgresTemplate, SqliteTemplate
 
 ADMINS_ONLY = {"keys", "audit", "settings"}
-
-
-@pytest_asyncio.fixture
-async def seeded(parts: Parts) -> AsyncIterator[tuple[Visitor, dict[str, str]]]:
-    """A community with something in every state, and a visitor."""
-    paths = await seed(parts)
-    async with visiting(parts) as visitor:
-        yield visitor, paths
-
-
-Seeded = tuple[Visitor, dict[str, str]]
 
 
 class TestOnSqlite:
