@@ -17,10 +17,12 @@ from service.members.rules import MemberStatus, email_key
 from service.members.standing import find_member
 from service.messages.models import Delivery, Message
 from service.messages.outbox import Recipient, queue_message
+from service.messages.receipts import apply_receipt
 from service.messages.rules import MessageKind, SuppressionPurpose, SuppressionReason
 from service.messages.suppressions import erased_keys, suppress
 from service.parts import Parts
 from service.providers.incoming import ProviderEvent
+from service.webhooks.bounces import bounce_in
 from service.webhooks.inbound_mail import InboundMail, parse_inbound
 from service.webhooks.inbox import ERASED_PERSON
 from service.webhooks.replies_text import visible_reply
@@ -63,7 +65,19 @@ async def receive_mail(session: AsyncSession, parts: Parts, report: ProviderEven
         await take_as_theirs(session, reply, sender.member, sender.delivery, now=now)
     if found.kind in BY_A_PERSON:
         await _forward(session, parts, reply, mail, sender, now=now)
+    if found.kind is ReplyKind.BOUNCE and sender.delivery is not None:
+        await _count_bounce(session, sender.delivery, report, now=now)
     return found.kind
+
+
+async def _count_bounce(session: AsyncSession, delivery: Delivery, report: ProviderEvent, *, now: datetime) -> None:
+    """It came back to the address only this mail carried, so it is about this delivery."""
+    said = bounce_in(report.raw_mail)
+    if said is None:
+        return
+    kind, status = said
+    told = ProviderEvent(kind=kind, key=report.key, at=report.at, raw_type="bounce_mail", reason=status or kind)
+    await apply_receipt(session, delivery, told, now=now)
 
 
 def _message_key(mail: InboundMail, report: ProviderEvent) -> str:
