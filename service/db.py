@@ -29,6 +29,7 @@ JsonType = JSON().with_variant(JSONB(), "postgresql")
 
 BUSY_TIMEOUT_MS = 60_000
 POOL_SIZE = 10
+WRITE_CHECK_SECONDS = 5.0
 AfterCommit = Callable[[], Awaitable[None]]
 _in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
 
@@ -43,6 +44,10 @@ def after_commit(session: AsyncSession, call: AfterCommit) -> None:
     session.info.setdefault("after_commit", []).append(call)
 
 
+class ReadOnly(OSError):
+    """The database answers, and takes no writes."""
+
+
 class Database:
     """One database. SQLite has one writer at a time: writers queue here instead of colliding in the file."""
 
@@ -51,6 +56,7 @@ class Database:
         self.engine = _engine(url, is_sqlite=self.is_sqlite)
         self._writing = self.engine.execution_options(begin="IMMEDIATE")
         self._writer = asyncio.Lock()
+        self._could_write_until = 0.0
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
@@ -83,6 +89,21 @@ class Database:
         """A session for reading; whatever it changes is thrown away."""
         async with AsyncSession(self.engine, expire_on_commit=False) as session:
             yield session
+
+    async def check_writes(self) -> None:
+        """Raises what a write raises just now: reading alone goes on well on a full or read-only disk. While all is well, asks again
+        only after some seconds.
+        """
+        now = asyncio.get_running_loop().time()
+        if now < self._could_write_until:
+            return
+        async with self.transaction() as session:
+            connection = await session.connection()
+            if self.is_sqlite:
+                await connection.execute(text("PRAGMA user_version = 0"))  # the value it has: one page is written, nothing changes
+            elif (await connection.execute(text("SHOW transaction_read_only"))).scalar_one() == "on":
+                raise ReadOnly("the database takes no writes")
+        self._could_write_until = now + WRITE_CHECK_SECONDS
 
     async def close(self) -> None:
         """Give the connections back."""

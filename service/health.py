@@ -43,6 +43,7 @@ async def readyz(parts: PartsDep, response: Response) -> Readiness:
     try:
         async with parts.database.reading() as session:
             await (await session.connection()).execute(text("SELECT 1"))
+        await parts.database.check_writes()
         has, newest = await revisions(parts.database)
         if has != newest:
             migrations = "not at the newest revision: run `kindling migrate`"

@@ -24,7 +24,7 @@ from service.auth.models import StoredAnswer
 from service.db import insert_new, new_id
 from service.errors import Conflict, InvalidInput, LimitReached, ServiceError
 from service.parts import Parts
-from service.problems import answer_to
+from service.problems import AWAY, answer_to
 
 log = structlog.get_logger(__name__)
 
@@ -140,9 +140,7 @@ class Idempotency:
         request = Request(scope, receive)
         try:
             await self._once(request, given, receive, send)
-        except ServiceError as error:
-            await answer_to(request, error)(scope, receive, send)
-        except HTTPException as error:
+        except (ServiceError, HTTPException, *AWAY) as error:
             await answer_to(request, error)(scope, receive, send)
 
     async def _once(self, request: Request, given: str, receive: Receive, send: Send) -> None:

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
@@ -91,7 +91,17 @@ def _http_error(request: Request, error: HTTPException) -> Response:
     return _answer(request, error.status_code, code, str(error.detail), headers=dict(error.headers or {}))
 
 
+AWAY = (DBAPIError, PoolTimeout, ConnectionError)
+"""What tells that the database may be away; `_database_away` looks closer."""
+AWAY_CLASSES = ("08", "25", "53", "57", "58")
+"""PostgreSQL's classes of errors that pass: connection, read-only, out of disk or memory, shut down, system."""
+
+
 def _database_away(request: Request, error: Exception) -> Response:
+    if isinstance(error, DBAPIError) and not isinstance(error, OperationalError):
+        code = str(getattr(error.orig, "sqlstate", None) or "")
+        if not code.startswith(AWAY_CLASSES):
+            raise error  # a mistake of ours
     log.error("database not available: %s", type(error).__name__)
     detail = "The database does not answer just now. Try again in a moment."
     return _answer(request, 503, Unavailable.code, detail, headers={"Retry-After": "5"})
@@ -102,9 +112,11 @@ def _unexpected(request: Request, _error: Exception) -> Response:
     return _answer(request, 500, "unexpected", "Something went wrong here, not with you.", headers=dict(headers_for(request.url.path)))
 
 
-def answer_to(request: Request, error: ServiceError | HTTPException) -> Response:
-    """The answer for middleware, which stands outside the handlers."""
-    return _service_error(request, error) if isinstance(error, ServiceError) else _http_error(request, error)
+def answer_to(request: Request, error: Exception) -> Response:
+    """The answer for middleware, which stands outside the handlers: to an error of ours, of HTTP, or one of AWAY."""
+    if isinstance(error, ServiceError):
+        return _service_error(request, error)
+    return _http_error(request, error) if isinstance(error, HTTPException) else _database_away(request, error)
 
 
 def add_error_answers(app: FastAPI) -> None:
@@ -112,6 +124,6 @@ def add_error_answers(app: FastAPI) -> None:
     app.exception_handler(ServiceError)(_service_error)
     app.exception_handler(RequestValidationError)(_bad_request)
     app.exception_handler(HTTPException)(_http_error)
-    for away in (OperationalError, PoolTimeout, ConnectionError):
+    for away in AWAY:
         app.exception_handler(away)(_database_away)
     app.exception_handler(Exception)(_unexpected)

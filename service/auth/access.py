@@ -1,10 +1,14 @@
 """Who calls, and may they: route dependencies per role. Every API route is guarded unless it is under no key by contract."""
 
+import logging
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from sqlalchemy.exc import DBAPIError
 
 from service.auth.audit import called_from
 from service.auth.flood import address_of, count_call, count_wrong_key, refuse_guessing
@@ -12,7 +16,9 @@ from service.auth.keys import find_key, note_use, use_is_old
 from service.auth.rules import Role, Scope, granted
 from service.deps import NowDep, PartsDep
 from service.errors import NotAllowed, NotSignedIn
+from service.parts import Parts
 
+log = logging.getLogger(__name__)
 bearer = HTTPBearer(auto_error=False, description="An API key: `Authorization: Bearer kdl_...`")
 NOT_SIGNED_IN = "Send an API key that counts: Authorization: Bearer kdl_... An admin can make one."
 """The same words whatever is wrong."""
@@ -51,12 +57,19 @@ async def get_caller(
         raise NotSignedIn(NOT_SIGNED_IN)
     await count_call(request, parts, row)
     if use_is_old(row, now=now):
-        async with parts.database.transaction() as session:
-            await note_use(session, row.id, now=now)
+        await _note_use(parts, row.id, now=now)
     called_from(address_of(request))
     caller = Caller(f"key:{row.prefix}", Role(row.role), granted(Role(row.role), map(Scope, row.scopes)))
     request.state.caller = caller
     return caller
+
+
+async def _note_use(parts: Parts, key_id: UUID, *, now: datetime) -> None:
+    try:
+        async with parts.database.transaction() as session:
+            await note_use(session, key_id, now=now)
+    except DBAPIError as error:  # on a full or read-only disk those who only read are still served
+        log.warning("use of a key not noted: cause=%s", type(error).__name__)
 
 
 CallerDep = Annotated[Caller, Depends(get_caller)]

@@ -69,6 +69,18 @@ def letters(kind: MessageKind) -> Callable[[Fleet], list[str]]:
     return begin
 
 
+def answers_lost(fleet: Fleet) -> list[str]:
+    """Mailchimp took the mails, its answers never came, and the time has come to look them up."""
+    fleet.fault("reset", product="transactional", operation="*send*", count=None)
+    addresses = letters(MessageKind.WELCOME)(fleet)
+    worker = fleet.start_worker()
+    until(lambda: fleet.backlog()["in_doubt"] == len(addresses), seconds=60, every=0.05)
+    worker.kill()
+    fleet.sandbox.delete("/faults")
+    fleet.advance(11)
+    return addresses
+
+
 def ask_to_join(fleet: Fleet) -> list[str]:
     """On the public page."""
     addresses = people(1)
@@ -208,6 +220,7 @@ STORIES = (
         letters(MessageKind.WELCOME),
         "welcome",
     ),
+    Story(("doubt.looked_up",), answers_lost, "welcome"),
     Story(("webhook.applying", "webhook.applied"), receipts, "welcome", are_delivered),
     Story(("webhook.storing", "webhook.stored"), receipts, "welcome", are_delivered, by_api=True, asked_by_mailchimp=True),
     Story(("confirmation.queued",), ask_to_join, "confirm_join"),
