@@ -18,8 +18,18 @@ from service.pages.forms import Form
 
 router = APIRouter(prefix="/newsletter", route_class=ConsoleRoute)
 HERE = "/console/newsletter"
-TEXTS = ("subject", "preview_text", "intro", "question")
-LABELS = {"item_ids": "Items", "lead_item_id": "The lead", "scheduled_for": "Time", "emails": "Addresses", "preview_text": "Preview text"}
+TEXTS = ("subject", "subject_b", "preview_text", "intro", "question")
+LABELS = {
+    "item_ids": "Items",
+    "lead_item_id": "The lead",
+    "scheduled_for": "Time",
+    "emails": "Addresses",
+    "preview_text": "Preview text",
+} | {
+    "subject_b": "Second subject",
+    "personal": "For one group alone",
+}
+HAS_A_TIME_AHEAD = frozenset({"draft", "approved", "scheduled"})
 ON_ITS_WAY = frozenset({"sending"})
 
 
@@ -44,28 +54,55 @@ async def _items(desk: Desk, edition_id: UUID) -> list[Json]:
     return [ContentPublic.model_validate(row, from_attributes=True).model_dump(mode="json") for row in rows]
 
 
+async def _personal(desk: Desk, edition: Json) -> dict[str, Json]:
+    """By interest group, the item that its people alone see."""
+    return {group: await desk.api.get(f"/content/{item}") for group, item in edition["personal"].items()}
+
+
 def _form_of(edition: Json) -> Form:
     return Form({name: [edition[name]] for name in TEXTS})
 
 
+async def _checklist(desk: Desk, edition_id: UUID, look: str) -> Json:
+    """The checklist; `look` is `links` where each link is to be opened too, which takes some seconds."""
+    return await desk.api.get(f"/editions/{edition_id}/checklist", links=look == "links" or None)
+
+
 async def board(
-    desk: Desk, edition_id: UUID, *, form: Form | None = None, error: ServiceError | None = None, looked_over: bool = False
+    desk: Desk,
+    edition_id: UUID,
+    *,
+    form: Form | None = None,
+    error: ServiceError | None = None,
+    look: str = "",
+    times: bool = False,
+    proposal: Json = None,
 ) -> HTMLResponse:
-    """The board of a draft, or where an edition stands. Looking it over counts all readers, so that follows where there is script."""
+    """The board of a draft, or where an edition stands. Looking it over counts all readers, and its times read what members did, so
+    both follow where there is script.
+    """
     edition = await desk.api.get(f"/editions/{edition_id}")
     drafting = edition["status"] == "draft"
     found = await desk.api.get("/content", status="accepted", limit=50) if drafting else {"items": []}
     new = await desk.api.get("/content", status="collected", limit=30) if drafting else {"items": []}
-    inside = set(edition["item_ids"])
+    groups = (await desk.api.get("/interest-groups"))["items"] if drafting else []
+    inside = {*edition["item_ids"], *edition["personal"].values()}
+    items = await _items(desk, edition_id)
+    personal = await _personal(desk, edition) if groups else {}
     return await desk.page(
         "edition.html",
         here=HERE,
         code=422 if error else 200,
         edition=edition,
-        items=await _items(desk, edition_id),
+        items=items,
+        titles={i["id"]: i["title"] for i in (*items, *found["items"], *personal.values())},
         accepted=[i for i in found["items"] if i["id"] not in inside],
         collected=[i for i in new["items"] if i["id"] not in inside],
-        checklist=await desk.api.get(f"/editions/{edition_id}/checklist") if drafting and looked_over else None,
+        groups=groups,
+        personal=personal,
+        proposal=proposal,
+        checklist=await _checklist(desk, edition_id, look) if drafting and look else None,
+        times=await desk.api.get(f"/editions/{edition_id}/times") if times and edition["status"] in HAS_A_TIME_AHEAD else None,
         form=form or _form_of(edition),
         wrong=wrongs(error, LABELS) if error else (),
         running=edition["status"] in ON_ITS_WAY,
@@ -74,18 +111,27 @@ async def board(
 
 
 @router.get("/{edition_id}")
-async def edition(edition_id: UUID, desk: DeskDep, look: str = "") -> Response:
+async def edition(edition_id: UUID, desk: DeskDep, look: str = "", times: str = "") -> Response:
     """One edition."""
-    return await board(desk, edition_id, looked_over=bool(look))
+    return await board(desk, edition_id, look=look, times=bool(times))
 
 
 @router.get("/{edition_id}/checklist")
-async def checklist(edition_id: UUID, desk: DeskDep) -> Response:
+async def checklist(edition_id: UUID, desk: DeskDep, look: str = "yes") -> Response:
     """What is missing, who gets it, and the approval: a part of the page."""
     if not desk.is_partial:
-        return desk.to(f"{HERE}/{edition_id}", look="yes")
-    found = await desk.api.get(f"/editions/{edition_id}/checklist")
+        return desk.to(f"{HERE}/{edition_id}", look=look)
+    found = await _checklist(desk, edition_id, look)
     return desk.part("_checklist.html", edition=await desk.api.get(f"/editions/{edition_id}"), checklist=found)
+
+
+@router.get("/{edition_id}/times")
+async def times(edition_id: UUID, desk: DeskDep) -> Response:
+    """When it goes, and a busier hour where there is one, to be taken or left: a part of the page."""
+    if not desk.is_partial:
+        return desk.to(f"{HERE}/{edition_id}", times="yes")
+    found = await desk.api.get(f"/editions/{edition_id}/times")
+    return desk.part("_times.html", edition=await desk.api.get(f"/editions/{edition_id}"), times=found)
 
 
 @router.get("/{edition_id}/progress")
@@ -149,7 +195,6 @@ def _moved(edition: Json, form: Form) -> dict[str, object]:
 
 
 STEPS = {
-    "propose": ("/propose", ""),
     "send": ("/send", "edition_sent"),
     "cancel": ("/cancel", "edition_cancelled"),
     "reopen": ("/reopen", "edition_reopened"),
@@ -170,6 +215,8 @@ async def take_step(edition_id: UUID, desk: DeskDep, form: OwnForm) -> Response:
             at = as_instant(form.one("scheduled_for"), desk.parts.settings.zone, field="scheduled_for")
             await desk.api.post(f"{path}/schedule", {"scheduled_for": at})
             return desk.to(f"{HERE}/{edition_id}", done="edition_scheduled")
+        if step == "propose":
+            return await board(desk, edition_id, proposal=await desk.api.post(f"{path}/propose"))
         if step == "delete":
             await desk.api.delete(path)
             return desk.to(HERE, done="removed")
@@ -179,7 +226,7 @@ async def take_step(edition_id: UUID, desk: DeskDep, form: OwnForm) -> Response:
         await desk.api.post(path + end)
     except ServiceError as error:
         return await board(desk, edition_id, error=error)
-    return desk.to(f"{HERE}/{edition_id}", **({"done": done} if done else {}))
+    return desk.to(f"{HERE}/{edition_id}", done=done)
 
 
 @router.post("/{edition_id}/test")
@@ -189,5 +236,5 @@ async def send_test(edition_id: UUID, desk: DeskDep, form: OwnForm) -> Response:
     try:
         await desk.api.post(f"/editions/{edition_id}/test", {"emails": emails})
     except ServiceError as error:
-        return await board(desk, edition_id, error=error, looked_over=True)
+        return await board(desk, edition_id, error=error, look="yes")
     return desk.to(f"{HERE}/{edition_id}", done="test")

@@ -8,6 +8,7 @@ from service.console import (
     content,
     events,
     imports,
+    interests,
     keeping,
     library,
     measures,
@@ -26,6 +27,7 @@ PAGES = (
     requests.router,
     replies.router,
     newsletter.router,
+    interests.router,
     previews.router,
     content.router,
     imports.router,  # before members: its paths would be taken for a member's id

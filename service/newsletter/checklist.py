@@ -45,8 +45,10 @@ async def checklist(session: AsyncSession, edition: Edition, *, now: datetime, r
     findings += second_subject_hints(edition.subject_b, subject=edition.subject)
     findings += preview_hints(edition.preview_text, subject=edition.subject)
     twins = near_duplicates([(str(i.id), i.title) for i in items])
+    titles = {str(i.id): i.title for i in items}
     findings += [
-        Finding("duplicates", Level.WARNING, f"“{i.title}” tells the story of another item here.") for i in items if str(i.id) in twins
+        Finding("duplicates", Level.WARNING, f"“{titles[item]}” tells the same story as “{titles[other]}”.")
+        for item, other in twins.items()
     ]
     findings += [
         Finding("links", Level.WARNING, f"“{i.title}” has no link.") for i in items if not i.url and str(i.id) == edition.lead_item_id

@@ -40,6 +40,7 @@ PAGES = {
     "preview-dark": "/console/newsletter/{edition}/preview?view=dark",
     "preview-text": "/console/newsletter/{edition}/preview?view=text&member_id={member}",
     "report": "/console/newsletter/{sent}/report",
+    "interest-groups": "/console/interest-groups",
     "content": "/console/content",
     "content-item": "/console/content/{item}",
     "members": "/console/members?q=a",

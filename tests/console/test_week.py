@@ -123,7 +123,7 @@ def _wednesday(page: Page) -> None:
     page.get_by_role("button", name="Put in: What falls huddles taught us").click()
     page.get_by_role("button", name="Move up: What falls huddles taught us").click()
     assert "falls huddles" in page.locator(".order > li").first.inner_text()
-    page.get_by_label("Subject").fill("Who looks after the night team?")
+    page.get_by_label("Subject", exact=True).fill("Who looks after the night team?")
     page.get_by_label("Opening words").fill("Good morning. One thing to answer.")
     page.get_by_label("A question to readers").focus()
     expect(page.get_by_text("Kept. The picture shows it.")).to_be_visible()
