@@ -39,7 +39,7 @@ def alerts_for(seen: Watched, stopped: list[ProviderHalt]) -> Iterator[Alert]:
             "needs_person",
             f"{seen.backlog.needs_person} mails wait for your decision",
             "It could not be found out whether they went, or Mailchimp refused them. Nothing is sent twice on a guess.",
-            "Look at each: check again, mark it as sent, send it again, or cancel it.",
+            "Look at each (`kindling attention` lists them too): check again, mark it as sent, send it again, or cancel it.",
         )
     if seen.webhooks_parked:
         yield Alert(

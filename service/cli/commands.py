@@ -5,12 +5,14 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 import typer
 
 from service.auth.rules import Role, Scope
 from service.cli.become import become, sandbox_command
 from service.cli.context import fail, out, run, settings_or_fail
+from service.messages.rules import Resolution
 from service.settings import Settings
 
 # Each command imports what it needs when it runs: `kindling --help` and shell completion must not load the whole service.
@@ -23,10 +25,12 @@ app = typer.Typer(
 )
 import_app = typer.Typer(help="Bring data in.", no_args_is_help=True)
 keys_app = typer.Typer(help="API keys.", no_args_is_help=True)
+attention_app = typer.Typer(help="What needs a person: what, since when, what is known, and what can be done.", invoke_without_command=True)
 mailchimp_app = typer.Typer(help="The Mailchimp account.", no_args_is_help=True)
 app.add_typer(import_app, name="import")
 app.add_typer(keys_app, name="keys")
 app.add_typer(mailchimp_app, name="mailchimp")
+app.add_typer(attention_app, name="attention")
 
 
 class MeasureFormat(StrEnum):
@@ -219,6 +223,29 @@ def doctor() -> None:
 
     if not run(examine(settings_or_fail())):
         raise typer.Exit(1)
+
+
+@attention_app.callback()
+def attention(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+) -> None:
+    """What needs a person: what, since when, what is known, and what can be done."""
+    from service.cli.attention import print_attention
+
+    if context.invoked_subcommand is None:
+        run(print_attention(settings_or_fail(), as_json=as_json))
+
+
+@attention_app.command("resolve")
+def attention_resolve(
+    delivery: Annotated[UUID, typer.Argument(help="the mail's id, as `kindling attention` shows it", metavar="ID")],
+    action: Annotated[Resolution, typer.Argument(help="what you decide, having looked at Mailchimp or asked the person")],
+) -> None:
+    """Decide about one mail: look it up again, note it as sent, send it again, or leave it. Kept in the audit trail."""
+    from service.cli.attention import resolve_delivery
+
+    run(resolve_delivery(settings_or_fail(), delivery, action))
 
 
 @mailchimp_app.command("sync")

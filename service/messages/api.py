@@ -11,10 +11,10 @@ from sqlmodel import col, select
 from service.auth.access import SENDS, CallerDep
 from service.deps import NowDep, Page, PageDep, PartsDep, SessionDep, page_of
 from service.errors import NotFound
-from service.messages.doubt import Resolution, resolve
+from service.messages.doubt import resolve
 from service.messages.halts import halts
 from service.messages.models import Delivery, Message
-from service.messages.rules import DeliveryStatus, MessageKind
+from service.messages.rules import DeliveryStatus, MessageKind, Resolution
 
 router = APIRouter(tags=["deliveries"])
 

@@ -8,7 +8,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from uuid import UUID
 
 from sqlalchemy import or_, update
@@ -21,7 +20,7 @@ from service.errors import Conflict, NotFound
 from service.messages.halts import halt
 from service.messages.models import Delivery
 from service.messages.outcomes import outcome_of_result, record_outcome
-from service.messages.rules import DeliveryStatus, MessageKind
+from service.messages.rules import DeliveryStatus, MessageKind, Resolution
 from service.messages.sending import never
 from service.parts import Parts
 from service.providers.base import Misconfigured, Product, ProviderError, SendResult, Temporary
@@ -140,31 +139,24 @@ def _send_again(session: AsyncSession, parts: Parts, row: Delivery, *, now: date
     ring_after_commit(session, parts.queue, "deliver_due")
 
 
-class Resolution(StrEnum):
-    """What a person may decide about a delivery that needs one."""
-
-    CHECK_AGAIN = "check_again"
-    MARK_AS_SENT = "mark_as_sent"
-    SEND_AGAIN = "send_again"
-    CANCEL = "cancel"
-
-
 BY_CAMPAIGN = "It went by a Mailchimp campaign, which is looked at by itself: mark it as sent, or cancel it."
 
 
-def _check_campaign(row: Delivery, choice: Resolution) -> None:
-    """What goes by a campaign can't be looked up alone, and an edition goes to nobody a second time; a personal mail may join the next
-    day's campaign. Raises Conflict.
-    """
-    if row.provider != Product.MARKETING:
-        return
-    if choice is Resolution.CHECK_AGAIN or (choice is Resolution.SEND_AGAIN and row.kind == MessageKind.NEWSLETTER):
-        raise Conflict(BY_CAMPAIGN)
-    if choice is Resolution.SEND_AGAIN:
-        row.campaign_id = None
-
-
 RESOLVABLE = frozenset({DeliveryStatus.IN_DOUBT, DeliveryStatus.FAILED, DeliveryStatus.REJECTED})
+
+
+def choices(row: Delivery) -> list[Resolution]:
+    """What can be decided about a delivery as it is; nothing where there is nothing to decide.
+
+    What goes by a campaign can't be looked up alone, and an edition goes to nobody a second time; a personal mail may join the next day's
+    campaign.
+    """
+    if row.status not in RESOLVABLE:
+        return []
+    barred: set[Resolution] = set()
+    if row.provider == Product.MARKETING:
+        barred = {Resolution.CHECK_AGAIN, Resolution.SEND_AGAIN} if row.kind == MessageKind.NEWSLETTER else {Resolution.CHECK_AGAIN}
+    return [choice for choice in Resolution if choice not in barred]
 
 
 async def resolve(session: AsyncSession, parts: Parts, delivery_id: UUID, choice: Resolution, *, by: str, now: datetime) -> Delivery:
@@ -178,7 +170,8 @@ async def resolve(session: AsyncSession, parts: Parts, delivery_id: UUID, choice
     if row.status not in RESOLVABLE:
         raise Conflict(f"This delivery is {row.status}: there is nothing to decide about it.")
     before = row.status
-    _check_campaign(row, choice)
+    if choice not in choices(row):
+        raise Conflict(BY_CAMPAIGN)
     match choice:
         case Resolution.CHECK_AGAIN:
             row.status, row.looked_up_count, row.needs_person = DeliveryStatus.IN_DOUBT, 0, False
@@ -188,6 +181,7 @@ async def resolve(session: AsyncSession, parts: Parts, delivery_id: UUID, choice
             row.accepted_at = row.accepted_at or row.sending_at or now
             row.fence += 1
         case Resolution.SEND_AGAIN:
+            row.campaign_id = None
             _send_again(session, parts, row, now=now)
         case Resolution.CANCEL:
             row.status, row.reason, row.needs_person = DeliveryStatus.SKIPPED, "cancelled_by_person", False

@@ -42,6 +42,15 @@ IN_SUNSET = "asked_whether_to_stop"
 """They were asked whether to stop and have not answered: nothing is sent until they do."""
 
 
+class Resolution(StrEnum):
+    """What a person may decide about a delivery that needs one."""
+
+    CHECK_AGAIN = "check_again"
+    MARK_AS_SENT = "mark_as_sent"
+    SEND_AGAIN = "send_again"
+    CANCEL = "cancel"
+
+
 class DeliveryStatus(StrEnum):
     """The life of one delivery; see `advanced` for which may follow which."""
 

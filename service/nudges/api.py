@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel, Field, StringConstraints
 
-from service.auth.access import CallerDep
+from service.auth.access import SENDS, CallerDep
 from service.deps import NowDep, PartsDep, SessionDep
 from service.nudges.actions import NudgeResult, plan_nudges, run_nudges
 from service.nudges.letters import missed_by
@@ -68,7 +68,7 @@ async def list_candidates(session: SessionDep, parts: PartsDep, now: NowDep) -> 
     return NudgeList(items=[_public(r, [m.title for m in missed_by(r.candidate, news)]) for r in results])
 
 
-@router.post("/nudges/run")
+@router.post("/nudges/run", openapi_extra=SENDS)
 async def run(session: SessionDep, parts: PartsDep, now: NowDep, caller: CallerDep, body: NudgeRun | None = None) -> NudgeList:
     """Queue what is due; answers who, why, when, or why not. A member who shows a sign of life before it goes does not get it."""
     wanted = body or NudgeRun()

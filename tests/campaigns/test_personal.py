@@ -19,10 +19,10 @@ from service.members.models import JoinRequest
 from service.members.rules import JoinRequestStatus, MemberStatus
 from service.members.shapes import MemberCreate
 from service.members.standing import find_member, get_member
-from service.messages.doubt import Resolution, resolve
+from service.messages.doubt import resolve
 from service.messages.models import Delivery
 from service.messages.outbox import Recipient, queue_message
-from service.messages.rules import MessageKind, SuppressionPurpose, SuppressionReason
+from service.messages.rules import MessageKind, Resolution, SuppressionPurpose, SuppressionReason
 from service.messages.suppressions import suppress
 from service.providers import mailchimp_webhooks
 from service.rendering import Draft

@@ -18,11 +18,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from service.db import Database
 from service.errors import Conflict
-from service.messages.doubt import Resolution, resolve
+from service.messages.doubt import resolve
 from service.messages.models import Delivery
 from service.messages.outcomes import Outcome, outcome_of_error, outcome_of_result, record_outcome
 from service.messages.receipts import apply_receipt
-from service.messages.rules import ACCEPTED_BY_PROVIDER, DeliveryStatus, SuppressionPurpose, SuppressionReason, advanced
+from service.messages.rules import ACCEPTED_BY_PROVIDER, DeliveryStatus, Resolution, SuppressionPurpose, SuppressionReason, advanced
 from service.messages.sending import Claim, claim_due
 from service.messages.suppressions import suppress
 from service.migrations import migrate
