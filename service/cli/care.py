@@ -20,6 +20,7 @@ from service.providers.findings import Finding
 from service.reports.closing import frame_of
 from service.settings import Environment, Settings
 from service.webhooks.inbox import parked_count
+from service.webhooks.mailbox import mailbox_finding
 from service.webhooks.setup import set_up_mailchimp
 
 MOST_CLOCK_DIFFERENCE = timedelta(seconds=30)
@@ -50,6 +51,9 @@ async def _findings(parts: Parts) -> AsyncIterator[Finding]:
     yield Finding("Redis", ok, "answers" if ok else "does not answer", "Start it, or correct REDIS_URL.")
     for found in _settings(parts.settings):
         yield found
+    mailbox = await mailbox_finding(parts.settings)
+    if mailbox is not None:
+        yield mailbox
     async for finding in _mailchimp(parts):
         yield finding
 
@@ -70,7 +74,10 @@ async def _database(parts: Parts) -> AsyncIterator[Finding]:
     yield Finding("clock", fits, detail, "Set this machine's clock by a time server.")
     for row in stopped:
         yield Finding(
-            f"sending by {row.product}", False, f"stopped since {row.since:%Y-%m-%d %H:%M} UTC: {row.title}", "Mend the key or account."
+            f"sending by {row.product}",
+            False,
+            f"stopped since {row.since:%Y-%m-%d %H:%M} UTC: {row.title}" + (f" (reference {row.instance})" if row.instance else ""),
+            "Mend the key or account." + (" Mailchimp's support asks for the reference." if row.instance else ""),
         )
     async for finding in _quarters(parts):
         yield finding

@@ -23,6 +23,7 @@ ACTIONS = {
 async def attention(desk: DeskDep) -> Response:
     """All of it, with what can be done."""
     deliveries = await desk.api.all("/deliveries", most=100, needs_person=True)
+    waiting = await desk.api.all("/deliveries", most=20, kept_waiting=True)
     failed = await desk.api.all("/deliveries", most=20, status="failed")
     async with desk.parts.database.reading() as session:
         campaigns = (await session.exec(select(Campaign).where(col(Campaign.needs_person).is_(True)).order_by(col(Campaign.id)))).all()
@@ -32,12 +33,13 @@ async def attention(desk: DeskDep) -> Response:
         here=HERE,
         deliveries=deliveries,
         failed=failed,
+        waiting_there=waiting,
         campaigns=[{"title": c.title, "last_error": c.last_error} for c in campaigns],
         parked=await desk.api.all("/webhook-events", most=50),
         contacts=contacts,
         halts=await desk.api.get("/halts"),
         backlog=await desk.api.get("/backlog"),
-        people=await people_named(desk, [d["member_id"] for d in (*deliveries, *failed, *contacts)]),
+        people=await people_named(desk, [d["member_id"] for d in (*deliveries, *waiting, *failed, *contacts)]),
         actions=ACTIONS,
     )
 

@@ -1,11 +1,11 @@
 """Routes for deliveries: what went to whom, what waits for a person, and the way out."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlmodel import col, select
 
 from service.auth.access import SENDS, CallerDep
@@ -34,6 +34,7 @@ class DeliveryPublic(BaseModel):
     member_id: UUID | None
     status: DeliveryStatus
     reason: str
+    queued_reason: str = Field(description="why Mailchimp took it but kept it waiting, in its own word; empty where it did not")
     needs_person: bool
     provider: str
     provider_id: str
@@ -59,6 +60,7 @@ class HaltPublic(BaseModel):
     since: datetime
     title: str
     status: int | None
+    instance: str = Field(description="Mailchimp's reference, for its support; empty where it gave none")
     mend: str = "Check the key and the account at Mailchimp, then restart Kindling or wait ten minutes: it tries the key again by itself."
 
 
@@ -68,6 +70,8 @@ class Decision(BaseModel):
     action: Resolution
 
 
+KEPT_AT_MOST = timedelta(days=3)
+"""Transactional drops what waited for 48 hours; a day more, to be seen."""
 ITS_READER_ALONE = "This mail holds a link to sign in, which is for its reader alone."
 MOMENTS = {
     "queued": "queued_at",
@@ -89,10 +93,12 @@ MOMENTS = {
 async def list_deliveries(
     session: SessionDep,
     page: PageDep,
+    now: NowDep,
     kind: MessageKind | None = None,
     status: DeliveryStatus | None = None,
     member_id: UUID | None = None,
     needs_person: Annotated[bool | None, Query(description="only what waits for a person")] = None,
+    kept_waiting: Annotated[bool, Query(description="only what Mailchimp took in the last three days and still keeps waiting")] = False,
 ) -> Page[DeliveryPublic]:
     """Deliveries, newest first."""
     query = select(Delivery)
@@ -104,6 +110,10 @@ async def list_deliveries(
         query = query.where(Delivery.member_id == member_id)
     if needs_person is not None:
         query = query.where(col(Delivery.needs_person).is_(needs_person))
+    if kept_waiting:
+        query = query.where(
+            col(Delivery.queued_reason) != "", Delivery.status == DeliveryStatus.ACCEPTED, col(Delivery.accepted_at) > now - KEPT_AT_MOST
+        )
     return await page_of(session, query, col(Delivery.id), page, DeliveryPublic)
 
 

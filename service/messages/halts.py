@@ -16,7 +16,7 @@ async def halt(session: AsyncSession, product: Product, error: Misconfigured, *,
     """Stop everything through this product until a person has mended what the error names."""
     if await session.get(ProviderHalt, product) is None:
         log.error("sending stopped: product=%s cause=%s status=%s instance=%s", product, error.title, error.status, error.instance)
-        session.add(ProviderHalt(product=product, since=now, title=error.title[:200], status=error.status))
+        session.add(ProviderHalt(product=product, since=now, title=error.title[:200], status=error.status, instance=error.instance[:100]))
         await session.flush()
 
 

@@ -80,6 +80,7 @@ class Delivery(SQLModel, table=True):
     due_at: datetime
     last_error: str = Field(default="", max_length=300)
     reason: str = Field(default="", max_length=100, description="why skipped, rejected, bounced or failed")
+    queued_reason: str = Field(default="", max_length=60, description="why the provider took it but kept it waiting, in its own word")
     needs_person: bool = Field(default=False, index=True)
     looked_up_count: int = 0
     queued_at: datetime
@@ -121,3 +122,4 @@ class ProviderHalt(SQLModel, table=True):
     since: datetime
     title: str = Field(max_length=200)
     status: int | None = None
+    instance: str = Field(default="", max_length=100, description="the provider's reference for its support")

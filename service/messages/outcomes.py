@@ -38,6 +38,7 @@ class Outcome:
     status: DeliveryStatus
     provider_id: str = ""
     reason: str = ""
+    queued_reason: str = ""
     error: str = ""
     retry_seconds: float = 0.0
     needs_person: bool = False
@@ -47,7 +48,7 @@ class Outcome:
 def outcome_of_result(result: SendResult) -> Outcome:
     """The provider answered."""
     status = DeliveryStatus.ACCEPTED if result.status is SendStatus.ACCEPTED else DeliveryStatus.REJECTED
-    return Outcome(status, provider_id=result.provider_id, reason=result.reason)
+    return Outcome(status, provider_id=result.provider_id, reason=result.reason, queued_reason=result.queued_reason)
 
 
 def outcome_of_error(error: ProviderError, *, attempts: int) -> Outcome:
@@ -88,6 +89,7 @@ async def record_outcome(session: AsyncSession, delivery_id: UUID, fence: int, o
     if outcome.status is DeliveryStatus.ACCEPTED:
         row.status = advanced(DeliveryStatus(row.status), DeliveryStatus.ACCEPTED)
         row.accepted_at = row.accepted_at or now
+        row.queued_reason = outcome.queued_reason[:60]
         row.needs_person = False
     elif still_ours:
         row.status = outcome.status

@@ -86,11 +86,14 @@ class SendStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SendResult:
-    """The provider's first answer; `reason` is its own word (`hard-bounce`, `unsub`, `sending-backlogged`, ...)."""
+    """The provider's first answer; `reason` is its own word (`hard-bounce`, `unsub`, ...), `queued_reason` why it took the mail but
+    keeps it waiting (`sending-backlogged`, ...).
+    """
 
     status: SendStatus
     provider_id: str
     reason: str = ""
+    queued_reason: str = ""
 
 
 class Mailer(Protocol):

@@ -73,7 +73,11 @@ def read_mailbox(address: MailboxAddress, known: tuple[int, int] | None, *, limi
 def _opened(address: MailboxAddress) -> BaseMailBox:
     kind = MailBox if address.is_encrypted else MailBoxUnencrypted
     mailbox = kind(address.host, port=address.port, timeout=TIMEOUT_SECONDS)
-    return mailbox.login(address.user, address.password, initial_folder=address.folder)
+    try:
+        return mailbox.login(address.user, address.password, initial_folder=address.folder)
+    except (OSError, IMAP4.error, ImapToolsError):
+        mailbox.client.shutdown()  # nobody else closes a connection that was never handed over
+        raise
 
 
 def _after(mailbox: BaseMailBox, last_uid: int, limit: int) -> tuple[ReceivedMail, ...]:

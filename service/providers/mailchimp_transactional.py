@@ -108,7 +108,7 @@ def _first_answer(answer: Json) -> SendResult:
     row = answer[0]
     status, provider_id = row["status"], str(row["_id"])
     if status in _GOING_OUT:
-        return SendResult(SendStatus.ACCEPTED, provider_id, str(row.get("queued_reason") or ""))
+        return SendResult(SendStatus.ACCEPTED, provider_id, queued_reason=str(row.get("queued_reason") or ""))
     if status in _TURNED_DOWN:
         return SendResult(SendStatus.REJECTED, provider_id, str(row.get("reject_reason") or status))
     raise ValueError("unknown status")

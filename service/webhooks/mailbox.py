@@ -13,8 +13,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.members.standing import find_member
 from service.parts import Parts
+from service.providers.findings import Finding
 from service.providers.imap import MailboxAddress, MailboxTrouble, ReceivedMail, read_mailbox
 from service.providers.transactional_webhooks import parse_item
+from service.settings import Settings
 from service.webhooks.inbound_mail import InboundMail, parse_inbound
 from service.webhooks.inbox import Source, store_once
 from service.webhooks.models import MailboxCursor
@@ -56,6 +58,19 @@ async def read_replies(parts: Parts) -> int:
     if taken:
         await parts.queue.ring("apply_webhooks")
     return len(taken)
+
+
+async def mailbox_finding(settings: Settings) -> Finding | None:
+    """Can the mailbox of MAILBOX_URL be opened? Nothing in it is read or changed. None where there is none."""
+    url = settings.mailbox_url.get_secret_value()
+    if not url:
+        return None
+    try:
+        await asyncio.to_thread(read_mailbox, MailboxAddress.of(url), None, limit=0)
+    except MailboxTrouble as error:
+        mend = "Check MAILBOX_URL: server, user, folder, and the password (an app password where sign-in takes two steps); IMAP must be on."
+        return Finding("mailbox for replies", False, f"can't be opened ({error})", mend)
+    return Finding("mailbox for replies", True, "opens; new answers are read from it")
 
 
 async def _cursor(session: AsyncSession, folder: str) -> MailboxCursor:

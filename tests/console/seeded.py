@@ -162,6 +162,8 @@ async def seed(parts: Parts) -> dict[str, str]:
             True,
             "Mailchimp did not answer, and does not know it.",
         )
+        waiting = _delivery(people[5], "welcome", doubt.message_id, status=DeliveryStatus.ACCEPTED, provider="mailchimp_transactional")
+        waiting.accepted_at, waiting.queued_reason = NOW - timedelta(minutes=20), "sending-backlogged"
         job = Job(
             kind="import_members",
             status=JobStatus.DONE,
@@ -173,7 +175,16 @@ async def seed(parts: Parts) -> dict[str, str]:
             created_at=NOW,
         )
         running = Job(kind="import_members", status=JobStatus.RUNNING, total=200, done=80, created_at=NOW)
-        session.add_all([*replies, doubt, job, running, ProviderHalt(product="marketing", since=NOW, title="API key disabled", status=403)])
+        session.add_all(
+            [
+                *replies,
+                doubt,
+                waiting,
+                job,
+                running,
+                ProviderHalt(product="marketing", since=NOW, title="API key disabled", status=403, instance="0a1b-support"),
+            ]
+        )
         await session.flush()
         parked = WebhookEvent(
             key="x",
@@ -192,7 +203,8 @@ async def seed(parts: Parts) -> dict[str, str]:
     await draft_welcomes(parts)
     return {
         "key": key, "request": str(requests[0].id), "member": str(people[0].id), "edition": str(draft.id), "sent": str(sent[1].id),
-        "event": str(past.id), "reply": str(replies[0].id), "delivery": str(doubt.id), "job": str(job.id), "running job": str(running.id),
+        "event": str(past.id), "reply": str(replies[0].id), "delivery": str(doubt.id), "waiting": str(waiting.id),
+        "job": str(job.id), "running job": str(running.id),
         "item": str(items[0].id),
     }  # fmt: skip
 

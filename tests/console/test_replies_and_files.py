@@ -1,4 +1,5 @@
-"""A held reply is released on its page, and a quarter's report comes as a page, a PDF, a workbook and a table."""
+"""What stood only in the API: a held reply is released on its page, a quarter's report comes as a page, a PDF, a workbook
+and a table, and Mailchimp's own words are shown where they help."""
 
 import io
 import re
@@ -89,3 +90,13 @@ async def test_every_link_to_a_quarters_files_leads_to_the_file_it_names(seeded:
     assert pdf.startswith(b"%PDF-")
     assert "xl/workbook.xml" in ZipFile(io.BytesIO(xlsx)).namelist()
     assert QUARTER in csv.decode("utf-8-sig")
+
+
+async def test_mailchimps_own_words_stand_where_they_help(seeded: Seeded) -> None:
+    visitor, paths = seeded
+    await visitor.sign_in(Role.VIEWER)
+    page = await visitor.see("/console/attention")
+    assert "for its support: <code>0a1b-support</code>" in page
+    assert f'href="/console/attention/{paths["waiting"]}"' in page
+    assert "sending backlogged" in page
+    assert "keeps it waiting: sending backlogged" in await visitor.see(f"/console/attention/{paths['waiting']}")

@@ -76,8 +76,11 @@ def test_everything_is_made_once_and_the_doctor_says_what_to_mend(kindling: Kind
 @pytest.mark.xdist_group("processes")
 def test_a_refused_key_and_an_unreachable_address_are_told_with_their_mend(kindling: Kindling) -> None:
     assert kindling("migrate").returncode == 0
-    refused = kindling("doctor", MAILCHIMP_API_KEY="wrong-token")
+    mailbox = f"imap://maria:secret-of-hers@127.0.0.1:{free_port()}"
+    refused = kindling("doctor", MAILCHIMP_API_KEY="wrong-token", MAILBOX_URL=mailbox)
     assert refused.returncode == 1
     assert "Check MAILCHIMP_API_KEY and MAILCHIMP_AUDIENCE_ID" in refused.stdout
+    assert "Check MAILBOX_URL" in refused.stdout
+    assert "secret-of-hers" not in refused.stdout + refused.stderr
     away = kindling("mailchimp", "setup", PUBLIC_URL=f"http://127.0.0.1:{free_port()}")
     assert "PUBLIC_URL must be reachable from the internet" in away.stdout

@@ -71,3 +71,4 @@ async def test_a_revoked_key_stops_the_product_at_once(world: World) -> None:
     async with world.parts.database.reading() as session:
         [row] = await halts(session)
     assert (row.product, row.status) == (Product.MARKETING, 401)
+    assert row.instance, "Mailchimp's reference is kept for its support"

@@ -14,6 +14,7 @@ from service.messages.sending import claim_due, deliver_due, release_own
 from service.messages.suppressions import suppress
 from service.parts import Parts
 from service.providers.base import Misconfigured, OutcomeUnknown, Rejected, SendResult, SendStatus, Temporary
+from tests.api_client import open_api
 from tests.factories import a_delivery, a_member, delivery_now
 from tests.fakes import FakeMailer, FrozenClock, RecordingQueue
 
@@ -232,3 +233,24 @@ async def test_no_personal_mail_leaves_before_its_time(parts: Parts, mailer: Fak
     assert await deliver_due(parts, owner="w") == 0
     clock.advance(hours=3)
     assert await deliver_due(parts, owner="w") == 1
+
+
+async def test_why_the_provider_keeps_an_accepted_mail_waiting_is_kept(parts: Parts, mailer: FakeMailer) -> None:
+    mailer.script = [SendResult(SendStatus.ACCEPTED, "m1", queued_reason="sending-backlogged")]
+    row = await queued(parts)
+    await deliver_due(parts, owner="w")
+    now = await delivery_now(parts, row.id)
+    assert (now.status, now.reason, now.queued_reason) == (DeliveryStatus.ACCEPTED, "", "sending-backlogged")
+    async with open_api(parts) as api:
+        assert [d["queued_reason"] for d in (await api.viewer.get("deliveries?kept_waiting=true")).json()["items"]] == [
+            "sending-backlogged"
+        ]
+
+
+async def test_mailchimps_support_reference_stands_beside_what_is_halted(parts: Parts, mailer: FakeMailer) -> None:
+    mailer.script = [Misconfigured("Invalid_Key", status=401, instance="0a1b-2c3d")]
+    await queued(parts)
+    await deliver_due(parts, owner="w")
+    async with open_api(parts) as api:
+        [found] = (await api.viewer.get("halts")).json()
+    assert (found["title"], found["instance"]) == ("Invalid_Key", "0a1b-2c3d")

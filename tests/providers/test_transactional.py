@@ -58,7 +58,8 @@ async def test_each_first_answer_is_understood(
     providers: MailchimpProviders, script: Scripted, row: dict[str, object], status: SendStatus, reason: str
 ) -> None:
     script.on("POST", "/messages/send.json", answer([{"_id": "m1", **row}]))
-    assert await providers.mailer.send(MAIL) == SendResult(status, "m1", reason)
+    word = {"queued_reason": reason} if status is SendStatus.ACCEPTED else {"reason": reason}
+    assert await providers.mailer.send(MAIL) == SendResult(status, "m1", **word)
 
 
 @pytest.mark.parametrize("reason", ["unsigned", "invalid-sender", "test-mode-limit"])

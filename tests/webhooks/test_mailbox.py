@@ -10,9 +10,10 @@ from sqlmodel import col, select
 
 from service.engagement.models import EngagementEvent, Reply
 from service.parts import Parts
+from service.providers.imap import MailboxAddress
 from service.settings import Settings
 from service.webhooks.apply import apply_waiting
-from service.webhooks.mailbox import READ_EVERY, read_replies
+from service.webhooks.mailbox import READ_EVERY, mailbox_finding, read_replies
 from service.webhooks.models import MailboxCursor
 from tests.factories import a_delivery, a_member
 from tests.fakes import FrozenClock
@@ -95,3 +96,16 @@ async def test_it_is_not_asked_more_often_than_every_two_minutes_and_trouble_is_
     async with polling.database.reading() as session:
         again = (await session.exec(select(MailboxCursor))).one()
     assert again.read_at == clock.now() - timedelta(seconds=5)
+
+
+async def test_the_doctor_says_whether_the_mailbox_opens_and_how_to_mend_it(settings: Settings, imap_server: ImapServer) -> None:
+    assert await mailbox_finding(settings) is None
+    opens = MailboxAddress.of(imap_server.url)
+    wrong = f"imap://{opens.user.replace('@', '%40')}:wrong-word@{opens.host}:{opens.port}"
+    urls = (imap_server.url, wrong, f"{imap_server.url.rpartition('/')[0]}/Nowhere")
+    found = [await mailbox_finding(settings.model_copy(update={"mailbox_url": SecretStr(url)})) for url in urls]
+    assert [one.ok for one in found if one] == [True, False, False]
+    for one in found[1:]:
+        assert one
+        assert "Check MAILBOX_URL" in one.mend
+        assert "wrong-word" not in one.detail + one.mend
