@@ -9,7 +9,7 @@ from service.errors import InvalidInput
 EXPORTED = (
     "email", "first_name", "last_name", "organisation", "profession", "join_reason", "interests", "leadership_roles", "language",
     "timezone", "status", "joined_at", "consent_source", "consent_at", "consent_ip", "consent_text_version", "wants_newsletter",
-    "wants_nudges", "allows_measuring",
+    "wants_nudges", "allows_measuring", "may_be_named",
 )  # fmt: skip
 """Our own columns, as exported and as imported."""
 

@@ -22,7 +22,12 @@ CHOICE_PURPOSES = {
     "wants_newsletter": ConsentPurpose.NEWSLETTER,
     "wants_nudges": ConsentPurpose.NUDGES,
     "allows_measuring": ConsentPurpose.MEASURING,
+    "may_be_named": ConsentPurpose.NAMING,
 }
+
+NEEDS_A_YES = ("allows_measuring", "may_be_named")
+"""Nobody agrees to these by joining; the consent that came with the row is their proof."""
+UNPROVEN_NAMING = "may_be_named: a yes without proof of consent (source and time) is not taken; ask the person"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +82,11 @@ class Planner:
         named = self._organisations.named(row.texts["organisation"]) if "organisation" in row.texts else None
         organisation_id = named or self._organisations.of_address(row.key)
         member_id = new_id()
+        choices = self._proven_choices(row)
         person = {
             **self._blank,
             **{name: text for name, text in row.texts.items() if name != "organisation"},
-            **row.choices,
+            **choices,
             **(_shown(row.consent) if row.consent else {}),
             "id": member_id,
             "email": row.email,
@@ -102,6 +108,13 @@ class Planner:
         if row.status is MemberStatus.SUBSCRIBED and "join_reason" in row.texts:
             self._ask(member_id, row.texts["join_reason"])
 
+    def _proven_choices(self, row: PersonRow) -> dict[str, bool]:
+        """A name is shown to everybody, so it takes a yes that can be proven."""
+        if row.consent is None and row.choices.get("may_be_named"):
+            self.plan.notes.append(Note(row.row, UNPROVEN_NAMING))
+            return row.choices | {"may_be_named": False}
+        return row.choices
+
     def _note_first_standings(self, row: PersonRow, member_id: UUID, organisation_id: UUID | None) -> None:
         """The list is older than we are: who was on it since when, and left when, is told as the file proves it."""
         since = row.joined_at or (row.consent.at if row.consent else self._now)
@@ -115,8 +128,9 @@ class Planner:
         if row.consent is None:
             return
         self._consent(member_id, ConsentPurpose.NEWSLETTER, row.consent)
-        if row.choices.get("allows_measuring"):
-            self._consent(member_id, ConsentPurpose.MEASURING, row.consent)
+        for name in NEEDS_A_YES:
+            if row.choices.get(name):
+                self._consent(member_id, CHOICE_PURPOSES[name], row.consent)
         if row.status is MemberStatus.UNSUBSCRIBED:
             self._withdraw(member_id, ConsentPurpose.NEWSLETTER, row.left_at or self._now)
 

@@ -13,7 +13,7 @@ TOLERANCE = timedelta(days=1)
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 _STATUSES = {status.value: status for status in MemberStatus if status is not MemberStatus.ERASED}
 _STATUSES |= {"active": MemberStatus.SUBSCRIBED, "nonsubscribed": MemberStatus.PENDING, "transactional": MemberStatus.PENDING}
-CHOICES = ("wants_newsletter", "wants_nudges", "allows_measuring")
+CHOICES = ("wants_newsletter", "wants_nudges", "allows_measuring", "may_be_named")
 _YES = {"yes", "y", "true", "1", "x"}
 _NO = {"no", "n", "false", "0"}
 

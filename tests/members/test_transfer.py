@@ -332,3 +332,21 @@ async def test_an_export_is_safe_to_open_and_comes_back_as_it_was(database: Data
     summary, reports = await run(database, tmp_path, text)
     assert (summary.unchanged, summary.rejected, reports.notes) == (2, 0, [])
     assert await everything(database) == before
+
+
+async def test_being_named_comes_in_with_its_proof_and_is_taken_back_but_never_made(database: Database, tmp_path: Path) -> None:
+    columns = ("email", "consent_source", "consent_at", "may_be_named")
+    named, unproven = ["asha@trust.nhs.uk", "paper form", THEN, "yes"], ["ben@trust.nhs.uk", "", "", "yes"]
+    quiet = ["cara@trust.nhs.uk", "paper form", THEN, "no"]
+    _, first = await run(database, tmp_path, as_csv(columns, [named, unproven, quiet]))
+    assert any("may_be_named" in text for row, text in first.notes if row == 3)
+    assert [(await member(database, row[0])).may_be_named for row in (named, unproven, quiet)] == [True, False, False]
+
+    _, second = await run(database, tmp_path, as_csv(columns, [[*named[:3], "no"], [*quiet[:3], "yes"]]))
+    assert [(await member(database, row[0])).may_be_named for row in (named, quiet)] == [False, False]
+    assert any("only the person can agree again" in text for _, text in second.notes)
+    async with database.reading() as session:
+        query = select(ConsentRecord.given, ConsentRecord.source).where(ConsentRecord.purpose == "naming").order_by(ConsentRecord.id)
+        assert list(await session.exec(query)) == [(True, "paper form"), (False, "import")]
+    exported = "".join([piece async for piece in export_members(database)])
+    assert "may_be_named" in exported.splitlines()[0]
