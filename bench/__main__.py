@@ -14,7 +14,9 @@ from bench.book import RESULTS, kept
 from bench.report import write_report
 
 MEASUREMENTS: dict[str, tuple[list[str], list[str]]] = {
+    "fanout": (["--mails", "1000"], ["--mails", "60"]),
     "importing": (["--rows", "100000"], ["--rows", "2000"]),
+    "intake": (["--events", "20000"], ["--events", "1000"]),
     "measures": (["--deliveries", "65000"], ["--deliveries", "2000"]),
     "rendering": (["--mails", "1000"], ["--mails", "100"]),
     "starting": (["--times", "5"], ["--times", "1"]),

@@ -1,0 +1,157 @@
+"""Taking in Mailchimp's reports: signed batches over HTTP into a real API process, each durable before its 200, beside the same rows put
+into the same table batch by batch without HTTP, signatures, parsing or the check for repeats.
+
+    python -m bench.intake [--events 20000] [--database postgresql]
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import asyncpg
+import httpx
+from sqlalchemy import select
+
+from bench.book import Figure, keep
+from bench.importing import empty, plain
+from bench.starting import ROOT, free_port, started
+from service.db import Database, new_id
+from service.embedded import EmbeddedRedis
+from service.providers.transactional_webhooks import EVENTS_FIELD, SIGNATURE_HEADER, sign
+from service.webhooks.models import WebhookEvent
+
+BATCH = 100
+AT_ONCE = 4
+"""Batches under way side by side."""
+KEY = "bench-signing-key"
+FIRST_TS = 1_783_497_600
+WANTED = 0.5
+TABLE = WebhookEvent.__tablename__
+
+
+def batches(events: int, url: str) -> Iterator[tuple[bytes, str]]:
+    """Bodies with their signatures: each mail is sent, then delivered, opened and clicked."""
+    kinds = ("send", "delivered", "open", "click")
+    for begin in range(0, events, BATCH):
+        items = [_item(kinds[n % len(kinds)], n) for n in range(begin, begin + BATCH)]
+        form = [(EVENTS_FIELD, json.dumps(items))]
+        yield urlencode(form).encode(), sign(url, form, KEY)
+
+
+def _item(kind: str, number: int) -> dict[str, Any]:
+    ts, mail = FIRST_TS + number, f"m{number // 4:08d}"
+    message = {
+        "_id": mail, "ts": ts - 60, "email": f"person{number // 4}@trust.example", "state": "sent", "subject": "What we learnt about falls",
+        "sender": "hello@example.org", "tags": ["welcome"], "metadata": {"delivery_id": str(new_id())},
+    }  # fmt: skip
+    more = {"ip": "203.0.113.9", "user_agent": "Mozilla/5.0", "url": "https://example.org/falls"} if kind in {"open", "click"} else {}
+    return {"event": kind, "_id": mail, "ts": ts, "msg": message, **more}
+
+
+async def post_all(port: int, bodies: list[tuple[bytes, str]]) -> tuple[float, float]:
+    """Seconds until every batch has its 200, and the seconds within which 99 of 100 had theirs."""
+    left = iter(bodies)
+    waits: list[float] = []
+
+    async def lane(client: httpx.AsyncClient) -> None:
+        for body, signature in left:
+            asked = time.perf_counter()
+            answer = await client.post(
+                "/webhooks/transactional",
+                content=body,
+                headers={SIGNATURE_HEADER: signature, "Content-Type": "application/x-www-form-urlencoded"},
+            )
+            waits.append(time.perf_counter() - asked)
+            assert answer.status_code == 200, answer.text
+
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as client:
+        begun = time.perf_counter()
+        await asyncio.gather(*(lane(client) for _ in range(AT_ONCE)))
+        return time.perf_counter() - begun, sorted(waits)[len(waits) * 99 // 100]
+
+
+async def limit_of(kind: str, url: str, made: list[dict[str, Any]]) -> float:
+    """Seconds for the same rows, a commit for each batch, the quickest way each database has."""
+    names = list(made[0])
+    if kind == "sqlite":
+        lite = sqlite3.connect(url.removeprefix("sqlite+aiosqlite:///"))
+        lite.execute("PRAGMA synchronous=NORMAL")
+        lite.execute(f'DELETE FROM "{TABLE}"')  # noqa: S608
+        lite.commit()
+        rows = [[plain(value) for value in row.values()] for row in made]
+        statement = f'INSERT INTO "{TABLE}" ({", ".join(names)}) VALUES ({", ".join("?" * len(names))})'  # noqa: S608
+        begun = time.perf_counter()
+        for begin in range(0, len(rows), BATCH):
+            lite.executemany(statement, rows[begin : begin + BATCH])
+            lite.commit()
+        taken = time.perf_counter() - begun
+        lite.close()
+        return taken
+    connection = await asyncpg.connect(url.replace("postgresql+asyncpg://", "postgresql://"))
+    await connection.execute(f'TRUNCATE "{TABLE}"')
+    records = [tuple(row.values()) for row in made]
+    begun = time.perf_counter()
+    for begin in range(0, len(records), BATCH):
+        await connection.copy_records_to_table(TABLE, records=records[begin : begin + BATCH], columns=names)
+    taken = time.perf_counter() - begun
+    await connection.close()
+    return taken
+
+
+async def measure(kind: str, events: int) -> list[Figure]:
+    """All batches into one API process, then the limit."""
+    with tempfile.TemporaryDirectory(prefix="kbench") as name:
+        folder, port = Path(name), free_port()
+        redis = EmbeddedRedis(folder / "redis")
+        redis.start()
+        try:
+            async with empty(kind, folder) as (database, url):
+                environment = {
+                    **os.environ, "VAR_DIR": name, "REDIS_URL": redis.url(), "DATABASE_URL": url, "PORT": str(port), "LOG_LEVEL": "WARNING",
+                    "PUBLIC_URL": f"http://127.0.0.1:{port}", "MAILCHIMP_TRANSACTIONAL_WEBHOOK_KEY": KEY, "KINDLING_ENV_FILE": "",
+                }  # fmt: skip
+                bodies = list(batches(events, f"http://127.0.0.1:{port}/webhooks/transactional"))
+                with started([sys.executable, "-m", "service.cli", "serve"], port, environment, ROOT):
+                    taken, p99 = await post_all(port, bodies)
+                made = await _stored(database)
+                assert len(made) == events, f"{len(made)} of {events} events are there"
+                limit = await limit_of(kind, url, made)
+        finally:
+            redis.stop()
+    peer = f"the same rows by {'executemany' if kind == 'sqlite' else 'COPY'}, a commit for each batch, without HTTP"
+    return [
+        Figure(f"webhook intake, batches of {BATCH}, {kind}", events, events / taken, "events/s", events / limit, peer, WANTED),
+        Figure(f"webhook intake, wait of 99 in 100 batches, {AT_ONCE} at once, {kind}", events, 1000 * p99, "ms"),
+    ]
+
+
+async def _stored(database: Database) -> list[dict[str, Any]]:
+    async with database.reading() as session:
+        connection = await session.connection()
+        return [dict(row) for row in (await connection.execute(select(WebhookEvent.__table__))).mappings()]  # type: ignore[attr-defined]
+
+
+async def run(options: argparse.Namespace) -> None:
+    kinds = [options.database] if options.database else ["sqlite", "postgresql"]
+    keep("intake", [figure for kind in kinds for figure in await measure(kind, options.events)])
+
+
+def main() -> None:
+    """Measure and keep."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n", maxsplit=1)[0])
+    parser.add_argument("--events", type=int, default=20_000, help=f"a multiple of {BATCH}")
+    parser.add_argument("--database", choices=["sqlite", "postgresql"])
+    asyncio.run(run(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()
