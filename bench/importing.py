@@ -94,7 +94,7 @@ async def limit_of(kind: str, url: str, source: Path, made: dict[str, list[dict[
     names = {name: list(rows[0]) for name, rows in made.items() if rows}
     values = {name: [tuple(row.values()) for row in made[name]] for name in names}
     if kind == "sqlite":
-        plain = {name: [[plain(value) for value in row] for row in rows] for name, rows in values.items()}
+        cells = {name: [[plain(value) for value in row] for row in rows] for name, rows in values.items()}
         connection = sqlite3.connect(url.removeprefix("sqlite+aiosqlite:///"))
         connection.execute("PRAGMA synchronous=NORMAL")
         for name in reversed(names):
@@ -102,7 +102,7 @@ async def limit_of(kind: str, url: str, source: Path, made: dict[str, list[dict[
         connection.commit()
         begun = time.perf_counter()
         _parse(source)
-        for name, rows in plain.items():
+        for name, rows in cells.items():
             marks = ", ".join("?" * len(names[name]))
             connection.executemany(f'INSERT INTO "{name}" ({", ".join(names[name])}) VALUES ({marks})', rows)  # noqa: S608
         connection.commit()
