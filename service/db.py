@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import uuid_utils.compat
-from sqlalchemy import JSON, Connection, Table, event, text
+from sqlalchemy import JSON, Connection, MetaData, Table, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -27,6 +27,9 @@ SQLModel.metadata.naming_convention = {
 JsonType = JSON().with_variant(JSONB(), "postgresql")
 """A JSON column on either database: `Field(sa_type=JsonType)`."""
 
+WORKED_OUT = {"info": {"worked_out": True}}
+"""For `__table_args__`: rows that triggers make from other tables. They are in no backup; filling the others makes them again."""
+
 BUSY_TIMEOUT_MS = 60_000
 POOL_SIZE = 10
 WRITE_CHECK_SECONDS = 5.0
@@ -37,6 +40,12 @@ _in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
 def new_id() -> UUID:
     """A fresh UUIDv7: ids sort by the time they were made."""
     return uuid_utils.compat.uuid7()
+
+
+def parted_tables(metadata: MetaData) -> tuple[list[Table], list[Table]]:
+    """The tables that are written to, in the order their foreign keys ask for, and those whose rows triggers make from them."""
+    tables = metadata.sorted_tables
+    return [t for t in tables if not t.info.get("worked_out")], [t for t in tables if t.info.get("worked_out")]
 
 
 def after_commit(session: AsyncSession, call: AfterCommit) -> None:

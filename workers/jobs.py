@@ -19,6 +19,7 @@ from service.engagement.judging import rejudge_old
 from service.engagement.standings import score_members
 from service.events.mails import follow_up, remind, withdraw_pointless
 from service.leadership.notes import run_leadership
+from service.measures.keeping import keep_counted
 from service.members.import_job import run_import
 from service.messages.doubt import doubt_lapsed, look_up_doubtful
 from service.messages.sending import deliver_due as send_due
@@ -29,6 +30,7 @@ from service.nudges.by_itself import nudge_by_itself
 from service.outgoing.calling import call_due
 from service.outgoing.noticing import notice
 from service.parts import Parts
+from service.reports.closing import frame_of
 from service.resources.links import check_links
 from service.stories.asking import collect_told
 from service.webhooks.apply import apply_waiting
@@ -134,6 +136,12 @@ async def keep_rhythm(ctx: Context) -> int:
     return told + await run_leadership(parts) + await nudge_by_itself(parts) + await send_morning_mails(parts)
 
 
+async def keep_measures(ctx: Context) -> int:
+    """Fold and count again what the measures are read from."""
+    parts = _parts(ctx)
+    return await keep_counted(parts.database, frame_of(parts.settings), now=parts.clock.now(), should_stop=_stop(ctx))
+
+
 async def tell_others(ctx: Context) -> int:
     """Tell other systems what has happened."""
     parts = _parts(ctx)
@@ -169,6 +177,7 @@ JOBS = (
     write_about_events,
     poll_reports,
     keep_rhythm,
+    keep_measures,
     tell_others,
     check_library_links,
     import_members,

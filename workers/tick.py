@@ -15,6 +15,7 @@ from workers.jobs import (
     collect_feeds,
     deliver_due,
     judge_engagement,
+    keep_measures,
     keep_rhythm,
     poll_reports,
     prepare_welcomes,
@@ -40,6 +41,7 @@ WORK = (
     deliver_due,
     poll_reports,
     keep_rhythm,
+    keep_measures,
     tell_others,
 )
 

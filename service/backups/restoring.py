@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.backups.form import Header, Row, header_of, lines_of, reader_of
 from service.backups.writing import CHUNK, OnRows
-from service.db import Database
+from service.db import Database, parted_tables
 from service.errors import Conflict, InvalidInput
 
 
@@ -37,13 +37,16 @@ async def restore_backup(database: Database, tables: MetaData, file: Path, *, re
 
 
 async def _make_room(connection: AsyncConnection, tables: MetaData, *, replace: bool) -> None:
-    for table in reversed(tables.sorted_tables):
+    written, worked_out = parted_tables(tables)
+    for table in reversed(written):
         if replace:
             await connection.execute(delete(table))
         elif (await connection.execute(select(exists(select(table))))).scalar_one():
             raise Conflict(
                 f"The database is not empty ({table.name}). Name an empty one in DATABASE_URL, or say --replace to overwrite it."
             )
+    for table in worked_out:  # last: emptying the others writes into them
+        await connection.execute(delete(table))
 
 
 async def _fill(connection: AsyncConnection, tables: MetaData, header: Header, lines: Iterator[Any], on_rows: OnRows) -> int:

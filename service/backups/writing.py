@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service import __version__
 from service.backups.form import FORM, Header, to_line
-from service.db import Database
+from service.db import Database, parted_tables
 
 CHUNK = 1_000
 OnRows = Callable[[int, int], None]
@@ -49,7 +49,8 @@ async def _write(
     connection: AsyncConnection, tables: MetaData, stream: "IO[bytes] | gzip.GzipFile", *, revision: str, now: datetime, on_rows: OnRows
 ) -> Header:
     counts = {}
-    for table in tables.sorted_tables:
+    written, _ = parted_tables(tables)  # the others come back by themselves
+    for table in written:
         counts[str(table.name)] = int((await connection.execute(select(func.count()).select_from(table))).scalar_one())
     header = Header(FORM, __version__, revision, now.isoformat(), counts)
     stream.write(
@@ -64,7 +65,7 @@ async def _write(
         )
     )
     done = 0
-    for table in tables.sorted_tables:
+    for table in written:
         found = await connection.stream(select(table).order_by(*table.primary_key.columns))
         async for chunk in found.mappings().partitions(CHUNK):
             stream.writelines(_lines(table.name, chunk))

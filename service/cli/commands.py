@@ -174,11 +174,12 @@ async def _create_key(settings: Settings, role: Role, name: str, scopes: Sequenc
 def measures(
     quarter: Annotated[str | None, typer.Argument(help="2026-Q3; the running quarter when left out")] = None,
     format: Annotated[MeasureFormat, typer.Option(help="how to print")] = MeasureFormat.TABLE,  # noqa: A002  # the contract's name
+    recount: Annotated[bool, typer.Option(help="first make the kept sums anew, after rows were brought in past the triggers")] = False,
 ) -> None:
     """The quarterly measures."""
     from service.cli.measuring import print_measures
 
-    run(print_measures(settings_or_fail(), quarter, format))
+    run(print_measures(settings_or_fail(), quarter, format, recount=recount))
 
 
 @app.command("backup")

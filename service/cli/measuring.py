@@ -9,6 +9,7 @@ from service.cli.context import out
 from service.clock import clock_from
 from service.db import Database
 from service.measures.closing import measures_of
+from service.measures.keeping import rebuild
 from service.measures.quarter import Frame, read_span, running_quarter
 from service.measures.shapes import Figures
 from service.measures.table import as_csv, rows, shown
@@ -17,13 +18,18 @@ from service.reports.page import page_of
 from service.settings import Settings
 
 
-async def print_measures(settings: Settings, quarter: str | None, how: str) -> None:
-    """Print one quarter's measures. Raises InvalidInput and NotFound for a quarter that is none or has not begun."""
+async def print_measures(settings: Settings, quarter: str | None, how: str, *, recount: bool = False) -> None:
+    """Print one quarter's measures, with `recount` from sums made anew.
+
+    Raises InvalidInput and NotFound for a quarter that is none or has not begun.
+    """
     database = Database(settings.database)
     frame = Frame(settings.zone, settings.base_url)
     now = clock_from(settings.clock_file).now()
     try:
         await check_migrated(database)
+        if recount:
+            await rebuild(database)
         async with database.reading() as session:
             span = read_span(quarter, frame, now=now) if quarter else running_quarter(frame, now=now)
             figures = await measures_of(session, span, frame, now=now)

@@ -15,11 +15,11 @@ from service.jobs.models import JobPublic
 from service.measures.activity import USUAL_DAYS, Activity, activity
 from service.measures.breakdown import Grouping, breakdown
 from service.measures.closing import measures_of, quarters_since_start
-from service.measures.figures import Window
 from service.measures.quarter import Frame, read_span
 from service.measures.quarters import Quarter
 from service.measures.shapes import Figures, Headline
 from service.measures.table import as_csv
+from service.measures.windows import Window
 
 router = APIRouter(tags=["measures"])
 

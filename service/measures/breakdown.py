@@ -7,14 +7,13 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, case, func, not_
-from sqlalchemy.sql.elements import ColumnElement
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.measures.counts import EmailCounts
-from service.measures.figures import Window, accepted_in, last_instant
 from service.measures.shapes import GroupFigures
+from service.measures.tallies import mail_sums
+from service.measures.windows import Window, accepted_in, last_instant
 from service.members.models import Member, MemberChange, Organisation
 from service.members.rules import MemberStatus
 from service.messages.models import Delivery
@@ -103,23 +102,3 @@ async def _mail(session: AsyncSession, window: Window, groups: Groups) -> dict[t
         for group in _of(groups, row[0]):
             found[group] += EmailCounts(*(int(number) for number in row[1:]))
     return found
-
-
-def mail_sums() -> tuple[ColumnElement[int], ...]:
-    """What is counted of deliveries, in the order of `EmailCounts`, replies left out; counted where each row is read anyway."""
-    arrived = col(Delivery.bounced_at).is_(None)
-
-    def times(*conditions: ColumnElement[bool]) -> ColumnElement[int]:
-        return func.coalesce(func.sum(case((and_(*conditions), 1), else_=0)), 0)
-
-    return (
-        func.count(),
-        times(not_(arrived)),
-        times(arrived, col(Delivery.first_human_opened_at).is_not(None)),
-        times(arrived, col(Delivery.first_opened_at).is_not(None)),
-        times(arrived, col(Delivery.first_human_clicked_at).is_not(None)),
-        times(arrived, col(Delivery.first_clicked_at).is_not(None)),
-        times(col(Delivery.unsubscribed_at).is_not(None)),
-        times(col(Delivery.complained_at).is_not(None)),
-        times(arrived, col(Delivery.tracked).is_(False)),
-    )

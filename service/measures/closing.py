@@ -11,11 +11,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from service.db import insert_new
 from service.engagement.rules import RULES_VERSION
 from service.errors import Conflict
-from service.measures.figures import Window, first_instant
+from service.measures.figures import first_instant
 from service.measures.models import QuarterSnapshot
 from service.measures.quarter import Frame, figures_of
 from service.measures.quarters import Quarter, Span, quarter_of
 from service.measures.shapes import Figures, Restatement
+from service.measures.windows import Window
 from service.members.models import Member
 
 CLOSE_AFTER = timedelta(days=14)

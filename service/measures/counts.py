@@ -36,18 +36,9 @@ class EmailCounts:
     def __add__(self, other: "EmailCounts") -> "EmailCounts":
         return EmailCounts(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
 
-    def without(
-        self, opened: int, opened_raw: int, clicked: int, clicked_raw: int, _unsubscribed: int, _complaints: int, not_measured: int
-    ) -> "EmailCounts":
-        """The same less the opens and clicks of deliveries that bounced."""
-        return replace(
-            self,
-            opened=self.opened - opened,
-            opened_raw=self.opened_raw - opened_raw,
-            clicked=self.clicked - clicked,
-            clicked_raw=self.clicked_raw - clicked_raw,
-            not_measured=self.not_measured - not_measured,
-        )
+    def plus_replies(self, replies: int) -> "EmailCounts":
+        """The same with so many replies."""
+        return replace(self, replies=self.replies + replies)
 
     @property
     def delivered(self) -> int:

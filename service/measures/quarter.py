@@ -8,10 +8,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.errors import InvalidInput, NotFound
 from service.measures.counts import ListSize
-from service.measures.figures import Window, email_counts, event_counts, last_instant, list_size, top_links
+from service.measures.figures import email_counts, event_counts, list_size
+from service.measures.links import top_links
 from service.measures.models import QuarterSnapshot
 from service.measures.quarters import Month, Period, Quarter, Span, parse_span, quarter_of
 from service.measures.shapes import EmailFigures, EventFigures, Figures, ListFigures
+from service.measures.windows import Window, last_instant
 
 
 @dataclass(frozen=True, slots=True)

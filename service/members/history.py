@@ -3,22 +3,34 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Subquery, func
+import sqlalchemy
+from sqlalchemy import Subquery, delete, func, insert, text, union_all
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from service.members.models import ConsentRecord, JoinRequest, Member, MemberChange, Organisation
+from service.db import is_sqlite
+from service.members.models import ConsentRecord, JoinRequest, Member, MemberChange, MemberStanding, Organisation
 from service.members.rules import MemberStatus
 from service.members.shapes import HistoryEntry
 
 
-def _standing_at(at: datetime) -> Subquery:
-    """Each member's newest change up to and including `at`: (status, organisation_id)."""
+def _on_list_at(at: datetime) -> Subquery:
+    """The organisation (or none) of each member subscribed right after everything up to and including `at`.
+
+    Whoever has not changed since stands as they stand today; only the others' history is gone through.
+    """
+    today = select(MemberStanding.organisation_id).where(MemberStanding.at <= at, MemberStanding.status == MemberStatus.SUBSCRIBED)
     newest = func.row_number().over(
         partition_by=col(MemberChange.member_id), order_by=(col(MemberChange.at).desc(), col(MemberChange.id).desc())
     )
-    ranked = select(MemberChange.status, MemberChange.organisation_id, newest.label("place")).where(MemberChange.at <= at).subquery()
-    return select(ranked.c.status, ranked.c.organisation_id).where(ranked.c.place == 1).subquery()
+    changed_since = select(MemberStanding.member_id).where(MemberStanding.at > at)
+    ranked = (
+        select(MemberChange.status, MemberChange.organisation_id, newest.label("place"))
+        .where(col(MemberChange.member_id).in_(changed_since), MemberChange.at <= at)
+        .subquery()
+    )
+    then = select(ranked.c.organisation_id).where(ranked.c.place == 1, ranked.c.status == MemberStatus.SUBSCRIBED)
+    return union_all(today, then).subquery()
 
 
 async def people_on_list(session: AsyncSession, at: datetime) -> int:
@@ -26,9 +38,7 @@ async def people_on_list(session: AsyncSession, at: datetime) -> int:
 
     For "the last instant of a quarter" give the microsecond before its end. Source: domain note, 'people on mailing list'.
     """
-    then = _standing_at(at)
-    query = select(func.count()).select_from(then).where(then.c.status == MemberStatus.SUBSCRIBED)
-    return (await session.exec(query)).one()
+    return (await session.exec(select(func.count()).select_from(_on_list_at(at)))).one()
 
 
 async def organisations_on_list(session: AsyncSession, at: datetime) -> int:
@@ -36,15 +46,27 @@ async def organisations_on_list(session: AsyncSession, at: datetime) -> int:
 
     Source: domain note, 'organisations on mailing list'.
     """
-    then = _standing_at(at)
+    then = _on_list_at(at)
+    named = select(then.c.organisation_id).distinct().subquery()
     one = func.coalesce(col(Organisation.merged_into_id), col(Organisation.id))
-    query = (
-        select(func.count(func.distinct(one)))
-        .select_from(then)
-        .join(Organisation, col(Organisation.id) == then.c.organisation_id)
-        .where(then.c.status == MemberStatus.SUBSCRIBED)
-    )
+    query = select(func.count(func.distinct(one))).join(named, col(Organisation.id) == named.c.organisation_id)
     return (await session.exec(query)).one()
+
+
+async def rebuild_standings(session: AsyncSession) -> None:
+    """Find each member's newest change anew: after history was brought in past the triggers."""
+    newest = func.row_number().over(
+        partition_by=col(MemberChange.member_id), order_by=(col(MemberChange.at).desc(), col(MemberChange.id).desc())
+    )
+    columns = (MemberChange.member_id, MemberChange.at, MemberChange.id, MemberChange.status, MemberChange.organisation_id)
+    ranked = sqlalchemy.select(*map(col, columns), newest.label("place")).subquery()
+    found = sqlalchemy.select(*list(ranked.c)[:-1]).where(ranked.c.place == 1)
+    names = ["member_id", "at", "change_id", "status", "organisation_id"]
+    connection = await session.connection()
+    if not is_sqlite(session):
+        await connection.execute(text("LOCK TABLE member_change IN SHARE MODE"))
+    await connection.execute(delete(MemberStanding))
+    await connection.execute(insert(MemberStanding).from_select(names, found))
 
 
 async def member_history(session: AsyncSession, member: Member) -> list[HistoryEntry]:

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
-from service.db import JsonType, new_id
+from service.db import WORKED_OUT, JsonType, new_id
 from service.members.rules import JoinRequestStatus, MemberStatus
 from service.members.shapes import ConsentGiven
 
@@ -106,6 +106,23 @@ class MemberChange(SQLModel, table=True):
     organisation_id: UUID | None = Field(default=None, foreign_key="organisation.id", description="from this instant on")
     source: str = Field(max_length=60, description="join_page, import, api, mailchimp, unsubscribe_link, ...")
     reason: str = Field(default="", max_length=200)
+
+
+class MemberStanding(SQLModel, table=True):
+    """Each member's newest change, kept by triggers on MemberChange: the list of today is counted without going through all history."""
+
+    __tablename__ = "member_standing"
+    __table_args__ = (
+        Index("ix_member_standing_list", "status", "organisation_id", "at"),
+        Index("ix_member_standing_later", "at", "member_id"),
+        WORKED_OUT,
+    )
+
+    member_id: UUID = Field(primary_key=True)
+    at: datetime
+    change_id: UUID
+    status: str = Field(max_length=20)
+    organisation_id: UUID | None = None
 
 
 class ConsentRecord(SQLModel, table=True):

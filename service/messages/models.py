@@ -25,18 +25,6 @@ class Message(SQLModel, table=True):
     created_at: datetime
 
 
-# what the measures count, so that they never have to look at the rows themselves
-_MEASURED = (
-    "bounced_at",
-    "first_human_opened_at",
-    "first_opened_at",
-    "first_human_clicked_at",
-    "first_clicked_at",
-    "unsubscribed_at",
-    "complained_at",
-    "tracked",
-)
-_BOUNCED = text("bounced_at IS NOT NULL")
 _CLICKED = text("first_human_clicked_at IS NOT NULL AND bounced_at IS NULL")
 
 
@@ -56,8 +44,6 @@ class Delivery(SQLModel, table=True):
         Index("ix_delivery_provider", "provider", "provider_id"),
         Index("ix_delivery_accepted", "accepted_at", "kind"),
         Index("ix_delivery_member", "member_id", "accepted_at"),
-        Index("ix_delivery_measures", "kind", "accepted_at", *_MEASURED),
-        Index("ix_delivery_measures_bounced", "kind", "accepted_at", *_MEASURED, sqlite_where=_BOUNCED, postgresql_where=_BOUNCED),
         Index("ix_delivery_clicked", "accepted_at", "id", "member_id", sqlite_where=_CLICKED, postgresql_where=_CLICKED),
     )
 

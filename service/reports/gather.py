@@ -13,13 +13,15 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from service.campaigns.models import Campaign
 from service.events.models import Attendance, Event, EventStatus
 from service.measures.activity import Activity, activity_between
-from service.measures.breakdown import Grouping, breakdown, mail_sums
+from service.measures.breakdown import Grouping, breakdown
 from service.measures.closing import measures_of
 from service.measures.counts import EmailCounts
-from service.measures.figures import Window, accepted_in, first_instant
+from service.measures.figures import first_instant
 from service.measures.quarter import Frame
 from service.measures.quarters import Span
 from service.measures.shapes import Figures, GroupFigures
+from service.measures.tallies import mail_sums
+from service.measures.windows import Window, accepted_in
 from service.members.models import Member
 from service.members.rules import LeadershipRole, MemberStatus
 from service.messages.models import Delivery, Message

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from service.backups.restoring import restore_backup
 from service.backups.writing import write_backup
-from service.db import Database
+from service.db import Database, parted_tables
 from service.errors import Conflict, InvalidInput
 from service.measures.closing import measures_of
 from service.measures.quarter import Frame, read_span
@@ -55,7 +55,7 @@ async def rows_of(database: Database) -> dict[str, list[Any]]:
         connection = await session.connection()
         return {
             table.name: [dict(row) for row in (await connection.execute(select(table).order_by(*table.primary_key.columns))).mappings()]
-            for table in metadata.sorted_tables
+            for table in parted_tables(metadata)[0]
         }
 
 

@@ -10,9 +10,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.db import Database
 from service.measures.breakdown import Grouping, breakdown
-from service.measures.figures import Window
 from service.measures.quarter import Frame, figures_of
 from service.measures.quarters import Month, Period, Quarter
+from service.measures.windows import Window
 from tests.measures.history import OWN_PAGES, Answer, Change, Held, History, Sent, Sign, Visit, write
 from tests.measures.naive import flat, naive_figures, naive_groups, rate
 

@@ -9,7 +9,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.engagement.activity import Sign, record_signs
 from service.engagement.rules import EngagementKind
-from service.measures.figures import Window, email_counts
+from service.measures.figures import email_counts
+from service.measures.windows import Window
 from service.messages.models import Delivery, Message
 from service.messages.rules import MessageKind
 from tests.factories import a_member

@@ -9,7 +9,7 @@ import pytest
 from sqlmodel import col, select
 
 from service.campaigns.models import Campaign
-from service.measures.figures import Window
+from service.measures.windows import Window
 from service.messages.models import Delivery, Message
 from service.newsletter.campaigns import Variant, variant_for
 from service.newsletter.models import Edition
