@@ -1,6 +1,6 @@
 """The rates of the measures, worked out from counts. Pure; must never import a database or a framework."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 
 def percent(part: int, whole: int) -> float | None:
@@ -35,10 +35,6 @@ class EmailCounts:
 
     def __add__(self, other: "EmailCounts") -> "EmailCounts":
         return EmailCounts(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
-
-    def plus_replies(self, replies: int) -> "EmailCounts":
-        """The same with so many replies."""
-        return replace(self, replies=self.replies + replies)
 
     @property
     def delivered(self) -> int:

@@ -11,7 +11,7 @@ from service.events.models import Attendance, Event, EventStatus
 from service.measures.counts import EmailCounts, EventCounts, ListSize
 from service.measures.tallies import mail_counts
 from service.measures.windows import Window, within
-from service.members.history import organisations_on_list, people_on_list
+from service.members.history import list_at
 from service.members.models import MemberChange
 from service.messages.models import Delivery
 
@@ -38,7 +38,7 @@ async def list_size(session: AsyncSession, at: datetime) -> ListSize:
     """'Members subscribed at the last instant of the quarter (or now, for the running one)' and 'distinct organisations of those
     people'. Everything that happened up to and including `at` counts.
     """
-    return ListSize(await people_on_list(session, at), await organisations_on_list(session, at))
+    return ListSize(*await list_at(session, at))
 
 
 async def email_counts(session: AsyncSession, window: Window) -> dict[str, EmailCounts]:
@@ -48,9 +48,10 @@ async def email_counts(session: AsyncSession, window: Window) -> dict[str, Email
     'An open or click belongs to the quarter in which its message was sent', so do unsubscribes, complaints and replies. Kinds
     without a delivery in the window are absent, except "" for replies whose delivery is unknown.
     """
-    replies = await reply_counts(session, window)
-    found = {kind: counts.plus_replies(replies.pop(kind, 0)) for kind, counts in (await mail_counts(session, window)).items()}
-    return found | {kind: EmailCounts(replies=count) for kind, count in replies.items()}
+    found = await mail_counts(session, window)
+    for kind, count in (await reply_counts(session, window)).items():
+        found[kind] = found.get(kind, EmailCounts()) + EmailCounts(replies=count)
+    return found
 
 
 async def reply_counts(session: AsyncSession, window: Window) -> dict[str, int]:

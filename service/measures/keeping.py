@@ -8,7 +8,7 @@ from sqlalchemy import delete
 from service.db import Database
 from service.measures.closing import quarters_since_start
 from service.measures.links import keep_links
-from service.measures.models import KeptLinks, LinkMark
+from service.measures.models import KeptLinks
 from service.measures.quarter import Frame
 from service.measures.tallies import fold_changes, rebuild_tally
 from service.measures.windows import Window
@@ -33,6 +33,4 @@ async def rebuild(database: Database) -> None:
     async with database.transaction() as session:
         await rebuild_tally(session)
         await rebuild_standings(session)
-        connection = await session.connection()
-        for table in (KeptLinks, LinkMark):
-            await connection.execute(delete(table))
+        await (await session.connection()).execute(delete(KeptLinks))

@@ -14,12 +14,32 @@ from service.members.rules import MemberStatus
 from service.members.shapes import HistoryEntry
 
 
-def _on_list_at(at: datetime) -> Subquery:
-    """The organisation (or none) of each member subscribed right after everything up to and including `at`.
+async def list_at(session: AsyncSession, at: datetime) -> tuple[int, int]:
+    """How many members were subscribed right after everything that happened up to and including `at`, and how many distinct organisations
+    they belonged to; organisations merged since count as one.
 
-    Whoever has not changed since stands as they stand today; only the others' history is gone through.
+    For "the last instant of a quarter" give the microsecond before its end. Source: domain note, 'people on mailing list',
+    'organisations on mailing list'.
     """
-    today = select(MemberStanding.organisation_id).where(MemberStanding.at <= at, MemberStanding.status == MemberStatus.SUBSCRIBED)
+    by_organisation = _on_list_by_organisation(at)
+    one = func.coalesce(col(Organisation.merged_into_id), col(Organisation.id))
+    query = select(func.coalesce(func.sum(by_organisation.c.people), 0), func.count(func.distinct(one))).select_from(
+        by_organisation.outerjoin(Organisation, col(Organisation.id) == by_organisation.c.organisation_id)
+    )
+    people, organisations = (await session.exec(query)).one()
+    return int(people), organisations
+
+
+def _on_list_by_organisation(at: datetime) -> Subquery:
+    """Rows of (organisation or none, people). Whoever has not changed since stands as they stand today, which one index tells; only the
+    others' history is gone through.
+    """
+    people = func.count().label("people")
+    today = (
+        select(MemberStanding.organisation_id, people)
+        .where(MemberStanding.status == MemberStatus.SUBSCRIBED, MemberStanding.at <= at)
+        .group_by(col(MemberStanding.organisation_id))
+    )
     newest = func.row_number().over(
         partition_by=col(MemberChange.member_id), order_by=(col(MemberChange.at).desc(), col(MemberChange.id).desc())
     )
@@ -29,28 +49,18 @@ def _on_list_at(at: datetime) -> Subquery:
         .where(col(MemberChange.member_id).in_(changed_since), MemberChange.at <= at)
         .subquery()
     )
-    then = select(ranked.c.organisation_id).where(ranked.c.place == 1, ranked.c.status == MemberStatus.SUBSCRIBED)
-    return union_all(today, then).subquery()
+    then = select(ranked.c.organisation_id, people).where(ranked.c.place == 1, ranked.c.status == MemberStatus.SUBSCRIBED)
+    return union_all(today, then.group_by(ranked.c.organisation_id)).subquery()
 
 
 async def people_on_list(session: AsyncSession, at: datetime) -> int:
-    """How many members were subscribed right after everything that happened up to and including `at`.
-
-    For "the last instant of a quarter" give the microsecond before its end. Source: domain note, 'people on mailing list'.
-    """
-    return (await session.exec(select(func.count()).select_from(_on_list_at(at)))).one()
+    """The first of `list_at`."""
+    return (await list_at(session, at))[0]
 
 
 async def organisations_on_list(session: AsyncSession, at: datetime) -> int:
-    """How many distinct organisations those people belonged to; organisations merged since count as one.
-
-    Source: domain note, 'organisations on mailing list'.
-    """
-    then = _on_list_at(at)
-    named = select(then.c.organisation_id).distinct().subquery()
-    one = func.coalesce(col(Organisation.merged_into_id), col(Organisation.id))
-    query = select(func.count(func.distinct(one))).join(named, col(Organisation.id) == named.c.organisation_id)
-    return (await session.exec(query)).one()
+    """The second of `list_at`."""
+    return (await list_at(session, at))[1]
 
 
 async def rebuild_standings(session: AsyncSession) -> None:
