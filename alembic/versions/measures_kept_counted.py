@@ -7,7 +7,7 @@ from sqlalchemy.dialects import postgresql
 from alembic import op
 
 revision: str = "measures_kept_counted"
-down_revision: str | None = "resource_links"
+down_revision: str | None = "provider_words"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
