@@ -14,6 +14,7 @@ from service.console.access import ConsoleRoute, DeskDep, OwnForm
 from service.console.desk import Desk, wrongs
 from service.console.inside import Json
 from service.console.moments import moments_of
+from service.console.people import may_sign_in
 from service.console.words import GROUPS
 from service.errors import InvalidInput, ServiceError
 from service.members.rules import LeadershipRole, MemberStatus
@@ -80,11 +81,15 @@ async def member(member_id: UUID, desk: DeskDep) -> Response:
 
 
 async def _story(desk: Desk, member_id: UUID, *, wrong: tuple[Wrong, ...] = ()) -> HTMLResponse:
+    found = await desk.api.get(f"/members/{member_id}")
+    async with desk.parts.database.reading() as session:
+        signs_in = await may_sign_in(session, found["email"])
     return await desk.page(
         "member.html",
         here=HERE,
         code=422 if wrong else 200,
-        member=await desk.api.get(f"/members/{member_id}"),
+        member=found,
+        signs_in=signs_in,
         engagement=await desk.api.get(f"/members/{member_id}/engagement"),
         moments=await moments_of(desk, member_id),
         erase_word=ERASE_WORD,

@@ -30,6 +30,12 @@ async def people(session: AsyncSession) -> Sequence[ConsolePerson]:
     return (await session.exec(query.order_by(col(ConsolePerson.name), col(ConsolePerson.id)))).all()
 
 
+async def may_sign_in(session: AsyncSession, email: str) -> bool:
+    """Does somebody sign in to the console by this address?"""
+    query = select(ConsolePerson.id).where(ConsolePerson.email_key == email_key(email), col(ConsolePerson.removed_at).is_(None))
+    return bool(email) and (await session.exec(query)).first() is not None
+
+
 async def allow_person(session: AsyncSession, *, name: str, email: str, role: Role, by: str, now: datetime) -> ConsolePerson:
     """Let a person sign in by mail with this role; somebody known gets the new name and role. Raises InvalidInput."""
     address, key = read_address(email)

@@ -43,7 +43,7 @@ TABLES = {
     "leadership_term": "stays, closed: when a group had somebody is known by it",
     "member_question": "stays without the why",
     "facilitator": "holds those who run the community, not members",
-    "console_person": "holds those who sign in to the console, not members",
+    "console_person": "goes, with its sessions and links, where it has one of the member's addresses",
     "audience_contact": "goes",
     "webhook_event": "raw text that names the address is emptied, also when it comes later",
     "stored_answer": "answers that name the address go",

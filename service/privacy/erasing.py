@@ -24,6 +24,7 @@ from service.messages.suppressions import suppress
 from service.newsletter.newcomers import forget_newcomer
 from service.parts import Parts
 from service.privacy.blanking import addresses_of, blank_person
+from service.privacy.sign_ins import forget_sign_ins
 from service.privacy.traces import blank_traces
 from service.providers.base import ProviderError
 
@@ -73,6 +74,7 @@ async def _forget_here(session: AsyncSession, member_id: UUID, *, by: str, now: 
     if addresses:
         await blank_person(session, member, addresses, source=SOURCE, now=now)
         await forget_newcomer(session, member_id)
+        await forget_sign_ins(session, addresses, by=by, now=now)
         await blank_traces(session, addresses, full_name, now=now)
     session.add(Erasure(member_id=member_id, addresses=addresses, asked_by=by, asked_at=now, next_try_at=now))
     record(session, actor=by, action="erase_member", subject_type="member", subject_id=member_id, now=now)

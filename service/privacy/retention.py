@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Update, exists, update
 from sqlmodel import col, select
 
+from service.console.models import ConsolePerson
 from service.engagement.models import EngagementEvent, Reply
 from service.jobs.models import Job, JobStatus
 from service.members.models import JoinRequest, Member, MemberChange
@@ -81,13 +82,15 @@ def _mail(kinds: Iterable[MessageKind], before: datetime) -> Update:
 
 
 async def _forget_who_left(parts: Parts, *, now: datetime) -> int:
-    """Erase people who left FORGET_LEFT_AFTER_DAYS ago and of whom nothing has changed since; a hash of the address stays."""
+    """Erase people who left FORGET_LEFT_AFTER_DAYS ago and of whom nothing has changed since, but for
+    those who still sign in to the console; a hash of the address stays."""
     days = parts.settings.forget_left_after_days
     if not days:
         return 0
     since = now - timedelta(days=days)
     changed_since = exists().where(col(MemberChange.member_id) == col(Member.id), col(MemberChange.at) >= since)
-    query = select(Member.id).where(col(Member.status).in_(LEFT), col(Member.created_at) < since, ~changed_since)
+    signs_in = exists().where(col(ConsolePerson.email_key) == col(Member.email_key), col(ConsolePerson.removed_at).is_(None))
+    query = select(Member.id).where(col(Member.status).in_(LEFT), col(Member.created_at) < since, ~changed_since, ~signs_in)
     async with parts.database.reading() as session:
         gone = (await session.exec(query.order_by(col(Member.id)).limit(BATCH))).all()
     for member_id in gone:

@@ -20,6 +20,7 @@ from service.messages.suppressions import suppression_hash
 from service.pages.consent_texts import TEXTS
 from service.pages.languages import in_language
 from service.privacy.blanking import addresses_of
+from service.privacy.sign_ins import sessions_of, sign_ins
 from service.privacy.traces import raw_reports
 from service.stories.models import Story, StoryAsk
 from service.topmembers.models import MemberQuestion
@@ -35,6 +36,7 @@ async def subject_data(session: AsyncSession, member_id: UUID) -> dict[str, Any]
     erased = member.status == MemberStatus.ERASED
     addresses = [] if erased else await addresses_of(session, member)
     organisation = await session.get(Organisation, member.organisation_id) if member.organisation_id else None
+    people = await sign_ins(session, addresses)
     return {
         "member": _plain(member) | {"organisation": organisation.name if organisation else None},
         "history": await _rows(session, MemberChange, member_id),
@@ -54,6 +56,8 @@ async def subject_data(session: AsyncSession, member_id: UUID) -> dict[str, Any]
         "questions": await _rows(session, MemberQuestion, member_id),
         "stories": await _rows(session, Story, member_id),
         "story_requests": await _rows(session, StoryAsk, member_id),
+        "console_sign_in": [_plain(person) for person in people],
+        "console_sessions": [row.model_dump(mode="json", exclude={"token_hash"}) for row in await sessions_of(session, people)],
         "erasure": await _rows(session, Erasure, member_id),
     }
 

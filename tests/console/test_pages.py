@@ -138,3 +138,15 @@ async def test_an_upload_from_elsewhere_is_refused_and_one_of_ours_becomes_a_job
 )
 def test_each_line_of_the_briefing_leads_to_where_it_is_done(key: str, place: str) -> None:
     assert place_of(key) == place
+
+
+async def test_the_page_says_before_an_erasure_that_a_sign_in_goes_with_it(seeded: Seeded) -> None:
+    visitor, paths = seeded
+    await visitor.sign_in(Role.ADMIN)
+    here = f"/console/members/{paths['member']}"
+    assert "also sign in to this console" not in await visitor.see(here)
+    await visitor.press("/console/people", name="Asha Rao", email="asha@trust.example.org", role="facilitator")
+    assert "also sign in to this console" in await visitor.see(here)
+    await visitor.press(here + "/erase", word="erase")
+    async with visitor.parts.database.reading() as session:
+        assert (await session.exec(select(ConsolePerson))).all() == []

@@ -5,6 +5,10 @@ import pytest
 from sqlmodel import SQLModel, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from service.auth.models import AuditEntry
+from service.auth.rules import Role
+from service.console.models import ConsolePerson, ConsoleSession, SignInLink
+from service.console.people import allow_person, mail_link
 from service.engagement.activity import Sign, record_signs
 from service.engagement.models import EngagementEvent, Reply
 from service.engagement.rules import EngagementKind
@@ -18,11 +22,11 @@ from service.members.transfer import import_members
 from service.messages.doubt import resolve
 from service.messages.models import Delivery, Message
 from service.messages.outcomes import Outcome, record_outcome
-from service.messages.rules import DeliveryStatus, Resolution
+from service.messages.rules import DeliveryStatus, MessageKind, Resolution
 from service.messages.sending import claim_due
 from service.messages.suppressions import stopped_keys
 from service.parts import Parts
-from service.privacy import erase, finish_erasures, forget_strangers
+from service.privacy import erase, finish_erasures, forget_strangers, subject_data
 from service.privacy.blanking import TABLES
 from service.privacy.mentions import mentions
 from service.providers.base import OutcomeUnknown, Temporary
@@ -295,3 +299,29 @@ def test_every_table_that_knows_people_says_what_erasure_does_to_it() -> None:
             known.add(table.name)
     assert known - set(TABLES) == set()
     assert set(TABLES) <= {table.name for table in metadata.sorted_tables}
+
+
+async def test_a_member_who_signs_in_to_the_console_has_it_in_their_file_and_loses_it_by_erasure(
+    parts: Parts, asha: Member, other: Member
+) -> None:
+    async with parts.database.transaction() as session:
+        hers = await allow_person(session, name="Asha R.", email=ASHA.upper(), role=Role.ADMIN, by="key:test", now=NOW)
+        theirs = await allow_person(session, name="Mary", email=other.email, role=Role.VIEWER, by="key:test", now=NOW)
+        for number, person in enumerate((hers, theirs)):
+            session.add(SignInLink(person_id=person.id, made_at=NOW))
+            session.add(ConsoleSession(token_hash=str(number), person_id=person.id, started_at=NOW, seen_at=NOW))
+        await mail_link(session, parts, ASHA, now=NOW)
+    async with parts.database.reading() as session:
+        data = await subject_data(session, asha.id)
+    assert [(row["name"], row["role"]) for row in data["console_sign_in"]] == [("Asha R.", "admin")]
+    assert [row["person_id"] for row in data["console_sessions"]] == [str(hers.id)]
+    assert "token_hash" not in data["console_sessions"][0]
+
+    await erase(parts, asha.id, by="key:test")
+    assert [row.id for row in await _all(parts, ConsolePerson)] == [theirs.id]
+    assert {row.person_id for row in [*await _all(parts, ConsoleSession), *await _all(parts, SignInLink)]} == {theirs.id}
+    assert {line for line in (await everything(parts.database)).splitlines() if _held(line) or "Asha R." in line} == set()
+    [mailed] = [row for row in await _all(parts, Delivery) if row.kind == MessageKind.SIGN_IN]
+    assert (mailed.email, mailed.status) == ("", DeliveryStatus.SKIPPED)
+    trail = [entry for entry in await _all(parts, AuditEntry) if entry.action == "remove_person"]
+    assert [(entry.subject_id, entry.actor) for entry in trail] == [(str(hers.id), "key:test")]
