@@ -92,7 +92,7 @@ class HalfYear:
         self._sandbox = sandbox
         self._chance = random.Random(seed)
         self._life = Life(random.Random(seed + 1))
-        self._ctx: Json = {"parts": parts, "leaving": asyncio.Event(), "ticking": asyncio.Lock(), "owner": "half-year"}
+        self._ctx: Json = {"parts": parts, "leaving": asyncio.Event(), "ticking": asyncio.Lock(), "turns": {}, "owner": "half-year"}
         self.people: list[str] = []
         self.ticks = 0
         self.minutes: dict[int, int] = {}

@@ -141,7 +141,7 @@ def running_site(url: str, folder: Path, fill: Fill = _people) -> Iterator[Site]
     server = uvicorn.Server(uvicorn.Config(create_app(open_parts), host="127.0.0.1", port=port, log_level="warning", ws="none"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 90
     while not server.started and time.monotonic() < deadline:
         time.sleep(0.05)
     assert server.started

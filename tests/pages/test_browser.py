@@ -41,7 +41,7 @@ def _join_with_nothing(page: Page, site: Site) -> None:
 def _joined(page: Page, site: Site) -> None:
     page.goto(f"{site.base}/join")
     page.get_by_label("Why do you want to join?").fill("We keep missing patients who get worse overnight.")
-    page.get_by_label("First name").fill("Asha")
+    page.get_by_label("First name", exact=True).fill("Asha")
     page.get_by_label("Email address").fill("asha@ward.example.org")
     page.get_by_label("Yes, I want to join").check()
     page.get_by_role("button", name="Ask to join").click()
