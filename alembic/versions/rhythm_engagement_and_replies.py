@@ -29,8 +29,8 @@ def upgrade() -> None:
     op.create_table(
         "mailbox_cursor",
         sa.Column("folder", sa.String(length=200), nullable=False),
-        sa.Column("validity", sa.Integer(), nullable=False),
-        sa.Column("last_uid", sa.Integer(), nullable=False),
+        sa.Column("validity", sa.BigInteger(), nullable=False),
+        sa.Column("last_uid", sa.BigInteger(), nullable=False),
         sa.Column("read_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("failed_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("error", sa.String(length=200), nullable=False),

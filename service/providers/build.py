@@ -121,7 +121,8 @@ def build_providers(
     of exact HTTP edges; `draw` gives the jitter, 0..1.
     """
     breakers = {
-        product: Breaker(failures=config.breaker_failures, open_seconds=config.breaker_open_seconds, now=clock.now) for product in Product
+        product: Breaker(failures=config.breaker_failures, open_seconds=config.breaker_open_seconds, now=clock.now)
+        for product in (Product.MARKETING, Product.TRANSACTIONAL)
     }
     marketing_http = marketing_client(config, transport=marketing_transport)
     transactional_http = transactional_client(config, transport=transactional_transport)

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Index, text
+from sqlalchemy import BigInteger, Index, text
 from sqlmodel import Field, SQLModel
 
 from service.db import new_id
@@ -52,8 +52,8 @@ class MailboxCursor(SQLModel, table=True):
     __tablename__ = "mailbox_cursor"
 
     folder: str = Field(primary_key=True, max_length=200)
-    validity: int = 0
-    last_uid: int = 0
+    validity: int = Field(default=0, sa_type=BigInteger, description="32 bits without a sign: more than an integer of PostgreSQL holds")
+    last_uid: int = Field(default=0, sa_type=BigInteger)
     read_at: datetime | None = None
     failed_since: datetime | None = None
     error: str = Field(default="", max_length=200)
