@@ -1,6 +1,5 @@
 """Fixtures that every test may use: both databases, a clock, a queue."""
 
-import os
 from collections.abc import AsyncIterator, Iterator
 from functools import cache
 from pathlib import Path
@@ -21,11 +20,6 @@ from tests.parts import plain_parts, plain_settings
 from tests.postgres import EmbeddedPostgres, NoPostgres, server_from_environment
 
 __all__ = ["log_watch", "nothing_personal_is_logged"]
-
-
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:  # xdist's own name
-    """Journeys wait for other processes much of the time: twice as many workers as small machines have processors."""
-    return max(4, os.cpu_count() or 1)
 
 
 @pytest.fixture(scope="session")
