@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.console.seeded import seed
 from tests.databases import SqliteTemplate
 from tests.pages.site import Site, running_site
 from tests.pages.test_browser import ARGUMENTS, CHROMIUM
+
+expect.set_options(timeout=30_000)  # a busy machine takes longer; what is there is seen at once all the same
 
 __all__ = ["CHROMIUM", "browser", "desk", "looked_at", "sign_in", "signed_in", "site"]
 

@@ -194,7 +194,7 @@ class Fleet:
         left = self.backlog()
         return not any(left[kind] for kind in WORK)
 
-    def settle(self, *, seconds: float = 60) -> None:
+    def settle(self, *, seconds: float = 180) -> None:
         """Until nothing is due any more. What only time settles (look-ups, a campaign's second look) gets its time."""
         end = time.monotonic() + seconds
         until(self.is_quiet, seconds=seconds, every=0.05)
