@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -25,17 +26,23 @@ import httpx
 
 from service.migrations import migrate
 from tests.fleet.fleet import LEASE_SECONDS, SENT, Fleet, running_fleet
-from tests.fleet.processes import Nursery
+from tests.fleet.processes import Nursery, Running
 from tests.postgres import EmbeddedPostgres
 
 T = TypeVar("T")
 REASON = "We want to run our first PDSA cycle about falls and do not know how to begin."
 WHOM = ("worker",) * 12 + ("api",) * 3 + ("redis",) * 2 + ("empty_redis", "everything", "stopped")
-EDITION_EVERY = 100
-TIME_PASSES_EVERY = 50
-LONGEST_PAUSE = 0.25
 SHAPES = {"sqlite": (1, 2), "postgresql": (2, 3)}
 """How many APIs and workers on each database."""
+
+
+@dataclass(frozen=True)
+class Rhythm:
+    """What happens after how many people have joined, and how long at most all is left alone between two blows."""
+
+    edition: int = 100
+    time_passes: int = 50
+    pause_seconds: float = 0.25
 
 
 @dataclass(frozen=True)
@@ -64,10 +71,19 @@ class Chaos:
         self._api = 0
         self.people = 0
         self.kills = 0
+        """Processes killed by SIGKILL. What ends by itself, for want of Redis, is not counted."""
+        self.spent: Counter[str] = Counter()
+        """Milliseconds by what was done."""
         for name in self._names:
             fleet.start_worker(name)
 
     # --- asking again while the APIs are killed under our hands ---
+
+    @contextmanager
+    def timed(self, what: str) -> Iterator[None]:
+        started = time.monotonic()
+        yield
+        self.spent[what] += round(1000 * (time.monotonic() - started))
 
     def persist(self, call: Callable[[], T], *, seconds: float = 180) -> T:
         end = time.monotonic() + seconds
@@ -147,39 +163,39 @@ class Chaos:
 
     # --- what goes wrong ---
 
-    def kill(self) -> str:
+    def blow(self) -> str:
+        """Something goes wrong, by the seed; what has died is started again."""
         whom = self._random.choice(WHOM)
         match whom:
             case "worker":
-                self._fleet.workers[self._random.choice(self._names)].kill()
+                self._kill(self._fleet.workers[self._random.choice(self._names)])
             case "api":
-                self._kill_api(self._random.randrange(len(self._fleet.apis)))
+                self._kill(self._random.choice(self._fleet.apis))
             case "redis":
-                self._fleet.kill_redis()
-                self._fleet.redis.start()
+                self._kill_redis()
             case "empty_redis":
                 with self._fleet.redis_client() as client:
                     client.flushall()
             case "everything":
-                self._fleet.kill_redis()
-                for name in self._names:
-                    self._fleet.workers[name].kill()
-                for api in self._fleet.apis:
-                    if api is not None:
-                        api.kill()
-                self._fleet.redis.start()
+                for running in [*self._fleet.workers.values(), *self._fleet.apis]:
+                    self._kill(running)
+                self._kill_redis()
             case "stopped":
                 name = self._random.choice(self._names)
                 self._fleet.workers[name].signal(signal.SIGSTOP)
                 threading.Timer(1.5 * LEASE_SECONDS, go_on, [self._fleet.workers[name].pid]).start()
-        self.kills += whom not in ("empty_redis", "stopped")
         self.keep()
         return whom
 
-    def _kill_api(self, number: int) -> None:
-        api = self._fleet.apis[number]
-        if api is not None:
-            api.kill()
+    def _kill(self, running: Running | None) -> None:
+        if running is not None and running.status is None:
+            running.kill()
+            self.kills += 1
+
+    def _kill_redis(self) -> None:
+        self._fleet.kill_redis()
+        self._fleet.redis.start()
+        self.kills += 1
 
     def keep(self) -> None:
         """As a supervisor does: what has ended is started again."""
@@ -254,25 +270,32 @@ def go_on(pid: int) -> None:
         os.kill(pid, signal.SIGCONT)
 
 
-def run(chaos: Chaos, kills: int) -> None:
-    """Work and kill in turn; a line of progress every hundred kills."""
+def run(chaos: Chaos, kills: int, rhythm: Rhythm) -> None:
+    """Work and blows in turn, then care; a line of progress every hundred kills."""
     pause = random.Random(kills)
     started = time.monotonic()
     told = 0
     while chaos.kills < kills:
-        chaos.join()
-        if chaos.people % 4 == 0:
-            chaos.approve()
-        if chaos.people % EDITION_EVERY == 20:
-            chaos.publish()
-        if chaos.people % TIME_PASSES_EVERY == 0:
+        with chaos.timed("joining"):
+            chaos.join()
+        with chaos.timed("approving"):
+            if chaos.people % 4 == 0:
+                chaos.approve()
+        with chaos.timed("publishing"):
+            if chaos.people % rhythm.edition == rhythm.edition // 5:
+                chaos.publish()
+        if chaos.people % rhythm.time_passes == 0:
             chaos.time_passes()
-        time.sleep(pause.uniform(0, LONGEST_PAUSE))
-        chaos.kill()
+        with chaos.timed("waiting"):
+            time.sleep(pause.uniform(0, rhythm.pause_seconds))
+        with chaos.timed("killing"):
+            chaos.blow()
         if chaos.kills // 100 > told:
             told = chaos.kills // 100
             print(f"  {chaos.kills} kills, {chaos.people} people, {time.monotonic() - started:.0f} s", flush=True)
-    chaos.care()
+    with chaos.timed("caring"):
+        chaos.care()
+    print(f"  seconds: {', '.join(f'{what} {spent / 1000:.0f}' for what, spent in chaos.spent.items())}", flush=True)
 
 
 @contextmanager
@@ -306,7 +329,7 @@ def one_run(kind: str, kills: int, seed: int) -> Score:
             running_fleet(Path(name), nursery, url, apis=apis) as fleet,
         ):
             chaos = Chaos(fleet, seed, workers)
-            run(chaos, kills)
+            run(chaos, kills, Rhythm())
             score = chaos.score()
     finally:
         nursery.close()

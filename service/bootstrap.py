@@ -4,6 +4,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from arq.connections import ArqRedis, RedisSettings
@@ -62,14 +63,21 @@ def smtp_config(settings: Settings) -> SmtpConfig | None:
 
 def make_renderer(settings: Settings) -> Renderer:
     """The templates with the community's own values."""
-    community = Community(
-        name=settings.community_name,
-        sender_name=settings.sender_name,
-        postal_address=settings.postal_address,
-        base_url=settings.base_url,
-        facilitator_name=settings.from_name,
-        brand=Brand.load(settings.brand_file) if settings.brand_file else None,
+    return _renderer_for(
+        Community(
+            name=settings.community_name,
+            sender_name=settings.sender_name,
+            postal_address=settings.postal_address,
+            base_url=settings.base_url,
+            facilitator_name=settings.from_name,
+            brand=Brand.load(settings.brand_file) if settings.brand_file else None,
+        )
     )
+
+
+@lru_cache(maxsize=2)
+def _renderer_for(community: Community) -> Renderer:
+    """Compiled once in a process: it may be shared."""
     return Renderer(TEMPLATES, community)
 
 

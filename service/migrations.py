@@ -1,6 +1,7 @@
 """Bring a database to the current shape. Calls Alembic; imports no feature."""
 
 import asyncio
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -32,8 +33,13 @@ async def revisions(database: Database) -> tuple[str | None, str | None]:
     """The revision the database has, and the newest there is."""
     async with database.engine.connect() as connection:
         has = await connection.run_sync(lambda c: MigrationContext.configure(c).get_current_revision())
-    newest = ScriptDirectory.from_config(Config(ROOT / "alembic.ini")).get_current_head()
-    return has, newest
+    return has, _newest()
+
+
+@cache
+def _newest() -> str | None:
+    """Read from the files once in a process: /readyz asks often, and a new version is a new process."""
+    return ScriptDirectory.from_config(Config(ROOT / "alembic.ini")).get_current_head()
 
 
 async def migrate_in_thread(url: str) -> None:

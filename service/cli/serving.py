@@ -1,6 +1,7 @@
 """Running the API in this process."""
 
 import uvicorn
+from fastapi import FastAPI
 
 from service.app import create_app
 from service.bootstrap import open_parts_with_redis
@@ -11,7 +12,11 @@ GRACE_SECONDS = 20
 
 def serve(settings: Settings) -> None:
     """The API, until it is told to stop. Migrations are not run here: `kindling migrate` is."""
-    app = create_app(lambda: open_parts_with_redis(settings))
+    run(create_app(lambda: open_parts_with_redis(settings)), settings)
+
+
+def run(app: FastAPI, settings: Settings) -> None:
+    """An application, under the settings of a server."""
     uvicorn.run(
         app,
         host=settings.host,

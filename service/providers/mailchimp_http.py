@@ -19,6 +19,7 @@ from mailchimp_marketing.api_client import ApiClient, ApiClientError
 
 from service.providers.base import Misconfigured, ProviderError, Rejected, Temporary
 from service.providers.breaker import Breaker
+from service.providers.certificates import trusted
 from service.providers.config import MailchimpConfig
 from service.providers.failures import from_download, from_transport, scrub, unknown_or_temporary
 from service.providers.retry import Draw, RetryPolicy, Sleep, with_retries
@@ -231,6 +232,7 @@ def marketing_client(config: MailchimpConfig, *, transport: httpx.BaseTransport 
     return httpx.Client(
         timeout=httpx.Timeout(config.marketing_seconds, connect=config.connect_seconds),
         limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+        verify=trusted(),
         transport=transport,
         follow_redirects=False,
     )

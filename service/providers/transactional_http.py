@@ -14,6 +14,7 @@ import structlog
 
 from service.providers.base import Misconfigured, ProviderError, Rejected, Temporary
 from service.providers.breaker import Breaker
+from service.providers.certificates import trusted
 from service.providers.config import MailchimpConfig
 from service.providers.failures import from_download, from_transport, scrub, unknown_or_temporary
 from service.providers.mailchimp_http import FORBIDDEN, SERVER_ERRORS, TOO_MANY, UNAUTHORISED, UPGRADE_REQUIRED
@@ -126,6 +127,7 @@ def transactional_client(config: MailchimpConfig, *, transport: httpx.AsyncBaseT
         timeout=httpx.Timeout(config.transactional_seconds, connect=config.connect_seconds),
         limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
         headers={"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "Kindling"},
+        verify=trusted(),
         transport=transport,
         follow_redirects=False,
     )

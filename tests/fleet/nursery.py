@@ -1,8 +1,10 @@
 """A process that has loaded Kindling once and forks the processes of a test from it: each is real, and starts in milliseconds.
 
-Takes orders as lines of JSON and answers each with one: `start` a program, `ask` whether it has ended and how.
+Takes orders as lines of JSON and answers each with one: `start` a program, `ask` whether it has ended and how. What every process of
+an installation works out for itself at its start (routes, templates, certificates, holidays) is worked out here once, before the fork.
 """
 
+import asyncio
 import gc
 import json
 import os
@@ -10,27 +12,76 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import httpx
+from fastapi import FastAPI
+from sqlalchemy.orm import configure_mappers
+
 import sandbox.__main__ as sandbox_program
-import service.app
-import service.cli.serving
-import service.cli.up  # loaded before the fork, not after it  # noqa: F401
 import workers.__main__ as worker_program
-from service.cli import main as kindling
+from service.app import create_app
+from service.bootstrap import make_matcher, make_renderer, open_parts_with_redis
+from service.cli.serving import run as serve
+from service.cli.up import ensure_given_admin_key
 from service.embedded import die_with_parent
+from service.logs import configure_logs
+from service.messages.quiet_hours import is_bank_holiday
+from service.providers.certificates import trusted
+from service.settings import load_settings
+
+Order = dict[str, Any]
+
+
+@cache
+def application() -> FastAPI:
+    """The web application with every route in place, for whatever the environment says when it is started."""
+    app = create_app(lambda: open_parts_with_redis(load_settings()))
+
+    async def ask_for_what_is_not_there() -> None:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://nursery") as client:
+            await client.get("/healthz/nothing")
+
+    asyncio.run(ask_for_what_is_not_there())  # every route is looked at, and so made ready
+    return app
+
+
+def api(_arguments: list[str]) -> None:
+    """As `kindling serve`."""
+    settings = load_settings()
+    configure_logs(settings)
+    asyncio.run(ensure_given_admin_key(settings))
+    serve(application(), settings)
+
 
 PROGRAMS: dict[str, Callable[[list[str]], Any]] = {
     "sandbox": sandbox_program.main,
     "worker": lambda _arguments: worker_program.main(),
-    "api": lambda _arguments: kindling(["serve"]),
+    "api": api,
 }
-Order = dict[str, Any]
+
+
+@cache
+def warm(_installation: str) -> None:
+    """Before the first process of an installation is forked. Opens nothing and starts no thread."""
+    settings = load_settings()
+    configure_mappers()
+    make_renderer(settings)
+    make_matcher()
+    trusted()
+    is_bank_holiday(date(2026, 7, 7))
+    application()
+    gc.freeze()
 
 
 def start(order: Order) -> dict[str, int]:
     """A child of ours that becomes the program."""
+    if "VAR_DIR" in order["environment"]:
+        os.environ.update(order["environment"])
+        warm(order["environment"]["VAR_DIR"])
     pid = os.fork()
     if pid:
         return {"pid": pid}
