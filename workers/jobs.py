@@ -17,6 +17,7 @@ from service.campaigns.results import poll_due
 from service.campaigns.steps import advance_due
 from service.engagement.judging import rejudge_old
 from service.engagement.standings import score_members
+from service.events.changes import tell_changes
 from service.events.mails import follow_up, remind, withdraw_pointless
 from service.leadership.notes import run_leadership
 from service.measures.keeping import keep_counted
@@ -119,7 +120,8 @@ async def collect_feeds(ctx: Context) -> int:
 
 async def write_about_events(ctx: Context) -> int:
     """Remind of events, and thank or miss people the day after."""
-    return await withdraw_pointless(_parts(ctx)) + await remind(_parts(ctx)) + await follow_up(_parts(ctx))
+    told = await tell_changes(_parts(ctx))
+    return told + await withdraw_pointless(_parts(ctx)) + await remind(_parts(ctx)) + await follow_up(_parts(ctx))
 
 
 async def poll_reports(ctx: Context) -> int:

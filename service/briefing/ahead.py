@@ -16,6 +16,7 @@ from service.leadership.terms import gaps_now, holders
 from service.messages.quiet_hours import is_bank_holiday
 from service.newsletter.models import ContentItem
 from service.newsletter.rules import ContentStatus, EditionStatus
+from service.newsletter.words import item_text
 from service.topmembers.actions import top_members
 
 PREPARE_MINUTES, LIST_MINUTES, PLAN_EVENT_MINUTES, LOOK_MINUTES, PLAN_MINUTES = 6, 4, 10, 2, 4
@@ -100,7 +101,7 @@ async def collected(scene: Scene) -> list[Line]:
         Line(
             key=f"content_item:{item.id}",
             text=item.title,
-            detail=" ".join(part for part in (f"From {item.source}." if item.source else "", quoted(item.summary)) if part),
+            detail=" ".join(part for part in (f"From {item.source}." if item.source else "", quoted(item_text(item))) if part),
             minutes=LOOK_MINUTES,
             action="Take it or drop it",
             task=f"item:{item.id}",

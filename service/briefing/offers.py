@@ -21,9 +21,10 @@ from service.newsletter.editions import content_findings, get_edition, items_of
 from service.newsletter.hints import Level
 from service.newsletter.models import ContentItem
 from service.newsletter.rules import ContentKind, ContentStatus, EditionStatus
+from service.newsletter.words import item_text, markdown_of
 from service.nudges.actions import NudgeResult, plan_nudges
 from service.parts import Parts
-from service.rendering import Draft
+from service.rendering import Draft, from_plain
 from service.stories.asking import Candidate as StoryCandidate
 from service.stories.asking import draft_request, story_candidates
 from service.topmembers.actions import TopMember, draft_question, top_members
@@ -122,10 +123,10 @@ async def _announce(at: At) -> Offer:
     events = await coming_events(at.session, now=at.now)
     query = select(ContentItem).where(ContentItem.kind == ContentKind.ANNOUNCEMENT, ContentItem.status != ContentStatus.DROPPED)
     last = (await at.session.exec(query.order_by(col(ContentItem.updated_at).desc(), col(ContentItem.id)).limit(1))).first()
-    title, text = (last.title, last.summary) if last is not None else ("", "")
+    title, text = (last.title, markdown_of(last.summary, last.summary_format)) if last is not None else ("", "")
     if events:
         here = events[0].starts_at.astimezone(at.parts.settings.zone)
-        title, text = events[0].title, f"{here:%A} {here.day} {here:%B}, {here:%H:%M}. {events[0].description}".strip()
+        title, text = events[0].title, f"{here:%A} {here.day} {here:%B}, {here:%H:%M}. {from_plain(events[0].description)}".strip()
     fields = (Field("title", "Title", title[:200]), Field("body", "A few lines", text[:1000], lines=4, longest=1000))
     told = ("The next event is put in for you.",) if events else ("The last announcement is put in for you.",) if last else ()
     return Offer(f"The announcement of edition {number}", told, fields=fields, buttons={"announce": "Put it in"})
@@ -149,7 +150,7 @@ async def _item(at: At) -> Offer:
         raise Conflict(f"This item is {item.status}.")
     told = (f"From {item.source}",) if item.source else ()
     buttons = {"accept": "Take it for a newsletter", "drop": "Drop it"}
-    return Offer(item.title, told, quote=item.summary, buttons=buttons, link=item.url, link_words="Read it")
+    return Offer(item.title, told, quote=item_text(item), buttons=buttons, link=item.url, link_words="Read it")
 
 
 async def due_nudge(session: AsyncSession, parts: Parts, member_id: UUID, *, now: datetime) -> tuple[NudgeResult, Draft]:

@@ -30,7 +30,7 @@ LOOKED_AT = 1000
 CAMPAIGN_SIZE = 300
 """So many personal texts are written within one job's time; more people are in another campaign."""
 DAILY_AT = time(10)
-AT_ONCE = frozenset({MessageKind.EVENT_REMINDER, MessageKind.EVENT_FOLLOW_UP})
+AT_ONCE = frozenset({MessageKind.EVENT_REMINDER, MessageKind.EVENT_FOLLOW_UP, MessageKind.EVENT_CHANGE})
 """Tied to an event's time, so not kept for the day's one campaign."""
 TOO_LONG = "too_long_for_marketing"
 NOT_IN_AUDIENCE = "not_in_audience"

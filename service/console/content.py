@@ -5,13 +5,17 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import HTMLResponse
+from markupsafe import Markup, escape
 
 from service.console.access import ConsoleRoute, DeskDep, OwnForm
 from service.console.desk import Desk, wrongs
 from service.console.inside import Json
 from service.console.words import KINDS
 from service.errors import ServiceError
+from service.newsletter.rules import SummaryFormat
+from service.newsletter.words import markdown_of
 from service.pages.forms import Form
+from service.rendering import cleaned
 
 router = APIRouter(prefix="/content", route_class=ConsoleRoute)
 HERE = "/console/content"
@@ -35,15 +39,47 @@ async def new(desk: DeskDep) -> Response:
 
 
 async def _form_page(desk: Desk, form: Form, *, item: Json = None, error: ServiceError | None = None) -> HTMLResponse:
-    wrong = wrongs(error) if error else ()
-    return await desk.page("content_item.html", here=HERE, code=422 if error else 200, item=item, form=form, wrong=wrong, kinds=KINDS)
+    wrong, code = wrongs(error) if error else (), 422 if error else 200
+    seen = await _seen(desk, form) if not error else None
+    return await desk.page("content_item.html", here=HERE, code=code, item=item, form=form, wrong=wrong, kinds=KINDS, seen=seen)
+
+
+def _form_of(item: Json) -> Form:
+    """What was plain text is shown as the Markdown that reads the same."""
+    summary = markdown_of(item["summary"], item["summary_format"])
+    return Form({name: [item[name]] for name in FIELDS} | {"summary": [summary]})
+
+
+def _body(form: Form) -> dict[str, object]:
+    return {"summary_format": SummaryFormat.MARKDOWN, **{name: form.one(name) for name in FIELDS}}
+
+
+async def _seen(desk: Desk, form: Form) -> Json:
+    """The words as readers get them; nothing where there are none."""
+    if not form.one("summary"):
+        return None
+    found = await desk.api.post("/content/preview", {"summary": form.one("summary")})
+    return {"html": Markup(cleaned(found["html"])), "text": found["text"]}  # noqa: S704 - cleaned on the spot
+
+
+@router.post("/preview")
+async def preview(desk: DeskDep, form: OwnForm) -> Response:
+    """How the words look: a part of the page where there is script, else the page again with nothing lost."""
+    if not desk.is_partial:
+        item = form.one("item") or None
+        return await _form_page(desk, form, item=await desk.api.get(f"/content/{item}") if item else None)
+    try:
+        seen = await _seen(desk, form)
+    except ServiceError as error:
+        return HTMLResponse(escape(error.detail))
+    return desk.part("_words_seen.html", seen=seen)
 
 
 @router.post("")
 async def add(desk: DeskDep, form: OwnForm) -> Response:
     """Add an item; what a person adds is accepted."""
     try:
-        await desk.api.post("/content", {name: form.one(name) for name in FIELDS})
+        await desk.api.post("/content", _body(form))
     except ServiceError as error:
         return await _form_page(desk, form, error=error)
     return desk.to(HERE, status="accepted", done="added")
@@ -53,14 +89,14 @@ async def add(desk: DeskDep, form: OwnForm) -> Response:
 async def item(item_id: UUID, desk: DeskDep) -> Response:
     """One item, to be changed."""
     found = await desk.api.get(f"/content/{item_id}")
-    return await _form_page(desk, Form({name: [found[name]] for name in FIELDS}), item=found)
+    return await _form_page(desk, _form_of(found), item=found)
 
 
 @router.post("/{item_id}")
 async def save(item_id: UUID, desk: DeskDep, form: OwnForm) -> Response:
     """Keep the changes."""
     try:
-        await desk.api.patch(f"/content/{item_id}", {name: form.one(name) for name in FIELDS})
+        await desk.api.patch(f"/content/{item_id}", _body(form))
     except ServiceError as error:
         return await _form_page(desk, form, item=await desk.api.get(f"/content/{item_id}"), error=error)
     return desk.to(HERE, status="accepted", done="saved")

@@ -10,12 +10,19 @@ from service.console.access import ConsoleRoute, DeskDep, OwnForm
 from service.console.desk import Desk, wrongs
 from service.console.inside import Json
 from service.console.words import KINDS, STATES
-from service.errors import ServiceError
+from service.errors import InvalidInput, ServiceError
 from service.pages.forms import Form
 from service.resources.models import LearningActivity
 
 router = APIRouter(route_class=ConsoleRoute)
 RESOURCES, FEEDS = "/console/resources", "/console/feeds"
+SCHEDULES = {
+    "adaptive": "by what it brings: every hour with news, else every four",
+    "hourly": "every hour",
+    "six_hourly": "every six hours",
+    "daily": "once a day",
+    "weekly": "once a week",
+}
 ACTIVITIES = {str(a): STATES.get(a, str(a).replace("_", " ")) for a in LearningActivity}
 Words = Annotated[str, Query(max_length=200)]
 
@@ -89,20 +96,21 @@ async def save_resource(resource_id: UUID, desk: DeskDep, form: OwnForm) -> Resp
 async def _feeds_page(desk: Desk, form: Form, error: ServiceError | None = None) -> HTMLResponse:
     wrong = wrongs(error, {"url": "Address"}) if error else ()
     feeds = await desk.api.all("/feeds", most=200)
-    return await desk.page("feeds.html", here=FEEDS, code=422 if error else 200, feeds=feeds, form=form, wrong=wrong, kinds=KINDS)
+    shown = {"feeds": feeds, "form": form, "wrong": wrong, "kinds": KINDS, "schedules": SCHEDULES}
+    return await desk.page("feeds.html", here=FEEDS, code=422 if error else 200, **shown)
 
 
 @router.get("/feeds")
 async def feeds(desk: DeskDep) -> Response:
     """Where content comes from, and what is wrong with a feed."""
-    return await _feeds_page(desk, Form({"kind": ["content"]}))
+    return await _feeds_page(desk, Form({"kind": ["content"], "schedule": ["adaptive"]}))
 
 
 @router.post("/feeds")
 async def add_feed(desk: DeskDep, form: OwnForm) -> Response:
     """One more."""
     try:
-        await desk.api.post("/feeds", {name: form.one(name) for name in ("url", "title", "kind")})
+        await desk.api.post("/feeds", {name: form.one(name) for name in ("url", "title", "kind", "schedule") if form.one(name)})
     except ServiceError as error:
         return await _feeds_page(desk, form, error)
     return desk.to(FEEDS, done="added")
@@ -110,7 +118,7 @@ async def add_feed(desk: DeskDep, form: OwnForm) -> Response:
 
 @router.post("/feeds/{feed_id}")
 async def change_feed(feed_id: UUID, desk: DeskDep, form: OwnForm) -> Response:
-    """Read it now, rest, take up again, forget."""
+    """Read it now, read it more or less often, rest, take up again, forget."""
     step = form.one("step")
     path = f"/feeds/{feed_id}"
     if step == "collect":
@@ -119,5 +127,7 @@ async def change_feed(feed_id: UUID, desk: DeskDep, form: OwnForm) -> Response:
     if step == "remove":
         await desk.api.delete(path)
         return desk.to(FEEDS, done="removed")
-    await desk.api.patch(path, {"active": step == "start"})
+    if step not in {"start", "stop", "schedule"}:
+        raise InvalidInput("There is no such step.")
+    await desk.api.patch(path, {"schedule": form.one("schedule")} if step == "schedule" else {"active": step == "start"})
     return desk.to(FEEDS, done="saved")

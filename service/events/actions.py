@@ -11,6 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from service.db import new_id
 from service.errors import Conflict, InvalidInput, NotFound
 from service.events.models import Attendance, Event, EventCreate, EventPatch, EventStatus
+from service.events.rules import facts_of
 from service.events.series import moved, starts_of, wall_difference
 from service.events.signals import record_attendance_signal, withdraw_attendance_signals
 
@@ -52,21 +53,25 @@ async def change_series(session: AsyncSession, event_id: UUID, given: EventPatch
 
 
 async def change_event(session: AsyncSession, event_id: UUID, given: EventPatch, *, now: datetime) -> Event:
-    """Change what is given. A new start without a new end keeps the length; a cancelled event counts nowhere.
+    """Change what is given. A new start without a new end keeps the length; a cancelled event counts nowhere. Whoever said they come is
+    told, a little later (`changes.py`).
 
     Raises NotFound, InvalidInput, and Conflict for moving an event that people attended to a time to come.
     """
-    event = await find_event(session, event_id)
+    event = await find_event(session, event_id, lock=True)
     changes = {name: value for name, value in given.model_dump(exclude_unset=True).items() if value is not None}
     was = EventStatus(event.status)
     if "starts_at" in changes and "ends_at" not in changes:
         changes["ends_at"] = changes["starts_at"] + (event.ends_at - event.starts_at)
     if changes.get("starts_at", now) > now and await attendee_count(session, event_id):
         raise Conflict("People have attended this event already: it can't be moved to a time to come.")
+    before = facts_of(event)
     for name, value in changes.items():
         setattr(event, name, value)
     _check_times(event)
     event.updated_at = now
+    if facts_of(event) != before:
+        event.known, event.changed_at = event.known if event.changed_at else before, now
     session.add(event)
     if event.status != was:
         await _count_again(session, event, now=now)
@@ -94,9 +99,9 @@ def _check_times(event: Event) -> None:
         raise InvalidInput.field("ends_at", "is before starts_at; an event ends after it starts")
 
 
-async def find_event(session: AsyncSession, event_id: UUID) -> Event:
-    """The event. Raises NotFound."""
-    event = await session.get(Event, event_id)
+async def find_event(session: AsyncSession, event_id: UUID, *, lock: bool = False) -> Event:
+    """The event; `lock` keeps other writers away until the transaction ends. Raises NotFound."""
+    event = await session.get(Event, event_id, with_for_update=True if lock else None)
     if event is None:
         raise NotFound("There is no such event.")
     return event

@@ -25,6 +25,7 @@ from service.events.actions import (
 )
 from service.events.attendance import replace_attendance
 from service.events.calendar import MEDIA_TYPE, calendar, host_of
+from service.events.changes import SETTLES
 from service.events.exports import AttendeeFile, read_attendees
 from service.events.models import (
     Attendance,
@@ -111,8 +112,8 @@ class ChangeScope(StrEnum):
 GivenList = Annotated[AttendeeFile, Depends(_given_list)]
 
 
-def _calendar(events: list[Event], settings: Settings, filename: str) -> Response:
-    content = calendar(events, name=settings.community_name, host=host_of(settings))
+def _calendar(events: list[Event], settings: Settings, filename: str, organiser: str = "") -> Response:
+    content = calendar(events, name=settings.community_name, host=host_of(settings), organiser=organiser)
     return Response(content, media_type=MEDIA_TYPE, headers={"Content-Disposition": f'attachment; filename="{filename}"'})
 
 
@@ -167,7 +168,7 @@ async def import_events(
 @router.get("/events/{event_id}.ics", response_class=Response, responses={200: {"content": {"text/calendar": {}}}})
 async def event_file(event_id: UUID, session: SessionDep, settings: SettingsDep) -> Response:
     """The event as a calendar file."""
-    return _calendar([await find_event(session, event_id)], settings, f"event-{event_id}.ics")
+    return _calendar([await find_event(session, event_id)], settings, f"event-{event_id}.ics", settings.from_email)
 
 
 @router.get("/events/{event_id}")
@@ -178,6 +179,7 @@ async def show_event(event_id: UUID, session: SessionDep, parts: PartsDep) -> Ev
         **event.model_dump(),
         attendee_count=await attendee_count(session, event_id),
         registered_count=await registered_count(session, event_id),
+        people_told_at=event.changed_at + SETTLES if event.changed_at else None,
         page_url=parts.links.page(f"/events/{event_id}"),
         check_in_url=parts.links.page(f"/events/{event_id}/check-in"),
         check_in_code=parts.tokens.code(Purpose.CHECK_IN, event_id.hex),
@@ -194,7 +196,9 @@ async def patch_event(
     settings: SettingsDep,
     scope: ChangeScope = ChangeScope.ONE,
 ) -> EventPublic:
-    """Change an event; `{"status": "cancelled"}` calls it off. `scope=following` does the same to the later events of its series."""
+    """Change an event; `{"status": "cancelled"}` calls it off. `scope=following` does the same to the later events of its series. Whoever
+    said they come is mailed ten minutes later, once, when time, place or whether it takes place is another by then.
+    """
     if scope is ChangeScope.FOLLOWING:
         event = await change_series(session, event_id, body, now=now, zone=settings.zone)
     else:

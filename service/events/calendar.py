@@ -16,17 +16,23 @@ def host_of(settings: Settings) -> str:
     return settings.reply_domain or urlsplit(settings.base_url).hostname or "kindling"
 
 
-def calendar(events: Iterable[Event], *, name: str, host: str, pages: str | None = None) -> bytes:
+def calendar(events: Iterable[Event], *, name: str, host: str, pages: str | None = None, organiser: str = "") -> bytes:
     """An iCalendar file of these events, times in UTC. `host` makes the ids unique in the world; `name` is the calendar's. With `pages`
-    (our address) entries lead to the event's page, without to the event's own address.
+    (our address) entries lead to the event's page, without to the event's own address. With `organiser` (an address) the file of an event
+    that is called off says so (METHOD:CANCEL): a calendar that is given it takes the event out.
     """
+    events = list(events)
+    called_off = bool(organiser and events) and all(event.status == EventStatus.CANCELLED for event in events)
     book = icalendar.Calendar()
     book.add("prodid", "-//Kindling//events//EN")
     book.add("version", "2.0")
-    book.add("method", "PUBLISH")
+    book.add("method", "CANCEL" if called_off else "PUBLISH")
     book.add("x-wr-calname", name)
     for event in events:
-        book.add_component(_entry(event, host, f"{pages}/events/{event.id}" if pages else event.url))
+        entry = _entry(event, host, f"{pages}/events/{event.id}" if pages else event.url)
+        if called_off:
+            entry.add("organizer", f"mailto:{organiser}")
+        book.add_component(entry)
     written: bytes = book.to_ical()
     return written
 

@@ -117,7 +117,9 @@ async def _write(
     due_at: datetime,
     now: datetime,
 ) -> int:
-    keys = {f"{kind}:{event.id}:{member.id}": (member, row) for member, row in people}
+    # who was told of another time is reminded of that one too
+    again = f":{event.moves}" if event.moves and kind is MessageKind.EVENT_REMINDER else ""
+    keys = {f"{kind}:{event.id}:{member.id}{again}": (member, row) for member, row in people}
     known: set[str] = set()
     every = sorted(keys)
     for start in range(0, len(every), _CHUNK):

@@ -10,7 +10,7 @@ from sqlalchemy import UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from service.clock import Instant
-from service.db import new_id
+from service.db import JsonType, new_id
 from service.events.rules import MAX_ATTENDEES, Attendee, folded_name, looks_like_address
 from service.events.series import MOST_IN_SERIES, Every
 
@@ -37,6 +37,9 @@ class Event(SQLModel, table=True):
     question: str = Field(default="", max_length=300, description="asked of those who came, the day after")
     series_id: UUID | None = Field(default=None, index=True, description="the same for all events that were made as one series")
     status: str = Field(default=EventStatus.PLANNED, max_length=20)
+    changed_at: datetime | None = Field(default=None, description="since when it is not what people who said they come know of it")
+    known: dict[str, str] = Field(default_factory=dict, sa_type=JsonType, description="what they know, while that differs")
+    moves: int = Field(default=0, description="how often people were told of another time")
     created_at: datetime
     updated_at: datetime
 
@@ -135,6 +138,7 @@ class EventDetail(EventPublic):
 
     attendee_count: int
     registered_count: int
+    people_told_at: datetime | None = Field(description="when those who said they come are told of the last change; null: they know")
     page_url: str
     check_in_url: str
     check_in_code: str

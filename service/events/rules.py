@@ -5,6 +5,8 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Protocol
 from uuid import UUID
 
 from service.members.addresses import email_key
@@ -21,6 +23,21 @@ class Attendee:
     email: str = ""
     name: str = ""
     member_id: UUID | None = None
+
+
+class Happening(Protocol):
+    """What of an event people who come have to know."""
+
+    starts_at: datetime
+    venue: str
+    url: str
+    status: str
+
+
+def facts_of(event: Happening) -> dict[str, str]:
+    """When and where it is, and whether it is: whoever said they come is told when one of these changes."""
+    starts_at = event.starts_at.astimezone(UTC).isoformat()
+    return {"starts_at": starts_at, "venue": event.venue, "url": event.url, "status": str(event.status)}
 
 
 def looks_like_address(text: str) -> bool:

@@ -1,7 +1,7 @@
 """The frequency cap that every automatic kind respects: no member gets two automatic mails on one day.
 
 The newsletter has the day: other kinds wait for the next one on which they may go. Only who got another mail before it was frozen is left
-out of it. What people asked for a moment ago, and mail to facilitators, does not count.
+out of it. What people asked for a moment ago, news of an event they signed up for, and mail to facilitators do not count.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,10 +16,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from service.members.models import Member
 from service.messages.models import Delivery
 from service.messages.quiet_hours import next_allowed
-from service.messages.rules import ACCEPTED_BY_PROVIDER, ASKED_FOR, TO_FACILITATOR, DeliveryStatus, MessageKind
+from service.messages.rules import ACCEPTED_BY_PROVIDER, ASKED_FOR, SERVICE, TO_FACILITATOR, DeliveryStatus, MessageKind
 
 CHUNK = 400
-NOT_COUNTED = ASKED_FOR | TO_FACILITATOR
+NOT_COUNTED = ASKED_FOR | TO_FACILITATOR | SERVICE
 MAILED_TODAY = "mailed_today"
 """Why somebody is left out of an edition."""
 _HANDED_OVER = [*ACCEPTED_BY_PROVIDER, DeliveryStatus.SENDING, DeliveryStatus.IN_DOUBT]

@@ -9,10 +9,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.db import insert_new, new_id
 from service.members.models import Member
-from service.members.rules import email_key
+from service.members.rules import MemberStatus, email_key
 from service.messages.models import Delivery, Message
 from service.messages.rules import (
     ASKED_FOR,
+    SERVICE,
     TO_FACILITATOR,
     DeliveryStatus,
     MessageKind,
@@ -107,7 +108,8 @@ async def queue_message(
         queued_at=now,
     )
     refusal = may_send(kind, await facts_of(session, recipient))
-    if refusal is None and parts.providers.mailer is None and kind in NOT_WITHOUT_TRANSACTIONAL:
+    on_list = member is not None and member.status == MemberStatus.SUBSCRIBED
+    if refusal is None and parts.providers.mailer is None and (kind in NOT_WITHOUT_TRANSACTIONAL or (kind in SERVICE and not on_list)):
         refusal = "needs_transactional"
     if refusal is not None:
         row.status, row.reason = DeliveryStatus.SKIPPED, refusal

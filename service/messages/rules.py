@@ -19,6 +19,7 @@ class MessageKind(StrEnum):
     INVITATION = "invitation"
     EVENT_REMINDER = "event_reminder"
     EVENT_FOLLOW_UP = "event_follow_up"
+    EVENT_CHANGE = "event_change"
     ROLE_NOTE = "role_note"
     QUESTION = "question"
     STORY_REQUEST = "story_request"
@@ -36,6 +37,11 @@ TO_FACILITATOR = frozenset(
     {MessageKind.WEEKLY_BRIEFING, MessageKind.REPLY_FORWARD, MessageKind.ALERT, MessageKind.SIGN_IN, MessageKind.QUARTERLY_REPORT}
 )
 """Mail to the people who run the community or pay for it, not to members."""
+
+
+SERVICE = frozenset({MessageKind.EVENT_CHANGE})
+"""News about something the person signed up for: it neither waits for a day without other mail nor takes one up, and it also goes to
+guests, who are no members. A refusal stops it as it stops all mail."""
 
 
 IN_SUNSET = "asked_whether_to_stop"
@@ -190,6 +196,8 @@ def may_send(kind: MessageKind, facts: RecipientFacts) -> str | None:
     if reason:
         return reason
     if kind in ASKED_FOR or kind in TO_FACILITATOR:
+        return None
+    if kind in SERVICE and facts.standing in {"", "pending", "subscribed"}:
         return None
     if facts.standing != "subscribed":
         return f"not_subscribed:{facts.standing or 'unknown'}"

@@ -16,7 +16,18 @@ from service.newsletter.content_csv import MAX_BYTES, import_items
 from service.newsletter.feeds import add_feed, change_feed, collect_feed, get_feed, remove_feed
 from service.newsletter.models import ContentItem, Feed
 from service.newsletter.rules import ContentKind, ContentStatus
-from service.newsletter.shapes import ContentCreate, ContentPublic, ContentUpdate, FeedCreate, FeedPublic, FeedUpdate, no_nul
+from service.newsletter.shapes import (
+    ContentCreate,
+    ContentPublic,
+    ContentUpdate,
+    FeedCreate,
+    FeedPublic,
+    FeedUpdate,
+    WordsSeen,
+    WordsToSee,
+    no_nul,
+)
+from service.newsletter.words import html_of, text_of
 
 router = APIRouter(tags=["content"])
 CSV_BODY: dict[str, Any] = {"requestBody": {"required": True, "content": {"text/csv": {"schema": {"type": "string"}}}}}
@@ -75,8 +86,8 @@ async def create_content(body: ContentCreate, session: SessionDep, now: NowDep) 
 
 @router.post("/content/import", openapi_extra=CSV_BODY)
 async def import_content(request: Request, session: SessionDep, now: NowDep, caller: CallerDep) -> ContentImported:
-    """Items from a CSV with the columns kind and title, and url, summary, source, status, activities, topics (separated by |),
-    published_at.
+    """Items from a CSV with the columns kind and title, and url, summary, summary_format (plain where it is left out), source, status,
+    activities, topics (separated by |), published_at.
     """
     body = bytearray()
     async for piece in request.stream():
@@ -88,12 +99,18 @@ async def import_content(request: Request, session: SessionDep, now: NowDep, cal
     return ContentImported.model_validate(done, from_attributes=True)
 
 
+@router.post("/content/preview")
+async def preview_words(body: WordsToSee) -> WordsSeen:
+    """An item's words as readers will get them; nothing is kept."""
+    return WordsSeen(html=html_of(body.summary, body.summary_format), text=text_of(body.summary, body.summary_format))
+
+
 @router.get("/content/{item_id}")
 async def show_content(item_id: UUID, session: SessionDep) -> ContentDetail:
     """One item."""
     item = await get_item(session, item_id)
     twin = await twin_of(session, item)
-    return ContentDetail(**ContentPublic.model_validate(item, from_attributes=True).model_dump(), same_story_as=twin.id if twin else None)
+    return ContentDetail(**item.model_dump(), same_story_as=twin.id if twin else None)
 
 
 @router.patch("/content/{item_id}")

@@ -13,12 +13,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from service.db import insert_new
 from service.errors import InvalidInput
 from service.newsletter.models import ContentItem
+from service.newsletter.rules import SummaryFormat
 from service.newsletter.shapes import ContentCreate
 
 MAX_ROWS = 5000
 MAX_BYTES = 5 * 1024 * 1024
 LIST_FIELDS = ("activities", "topics")
-COLUMNS = ("kind", "title", "url", "summary", "source", "status", "activities", "topics", "published_at")
+COLUMNS = ("kind", "title", "url", "summary", "summary_format", "source", "status", "activities", "topics", "published_at")
 _CHUNK = 500
 
 
@@ -64,7 +65,7 @@ def read_rows(body: bytes) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def _item(row: dict[str, str]) -> ContentCreate:
-    values: dict[str, object] = {name: text for name, text in row.items() if text}
+    values: dict[str, object] = {"summary_format": SummaryFormat.PLAIN} | {name: text for name, text in row.items() if text}
     values |= {name: [p.strip() for p in row[name].split("|") if p.strip()] for name in LIST_FIELDS if row.get(name)}
     return ContentCreate.model_validate(values)
 

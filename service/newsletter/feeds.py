@@ -17,12 +17,10 @@ from service.fetching import GONE, BadAnswer, Fetched, FetchProblem, fetch
 from service.messages.sending import never
 from service.newsletter.entries import Entry, NotAFeed, ParsedFeed, entry_key, parse_feed
 from service.newsletter.models import ContentItem, Feed
-from service.newsletter.rules import ContentStatus
+from service.newsletter.rules import ContentStatus, wait_until_read
 from service.newsletter.shapes import FeedCreate, FeedUpdate
 
 ACCEPT = "application/feed+json, application/atom+xml, application/rss+xml, application/xml;q=0.9, text/xml;q=0.8, */*;q=0.5"
-AFTER_NEWS = timedelta(hours=1)
-AFTER_NOTHING = timedelta(hours=4)
 AFTER_FAILURE = timedelta(hours=1)
 """Doubled with each further failure, up to a day."""
 LONGEST_WAIT = timedelta(days=1)
@@ -68,12 +66,17 @@ async def add_feed(session: AsyncSession, body: FeedCreate, *, now: datetime) ->
 
 
 async def change_feed(session: AsyncSession, feed_id: UUID, body: FeedUpdate, *, now: datetime) -> Feed:
-    """Change what is given; switching on starts afresh. Raises NotFound, and InvalidInput for a field set to null."""
+    """Change what is given; switching on starts afresh, another schedule counts from the last reading. Raises NotFound, and InvalidInput
+    for a field set to null.
+    """
     feed = await get_feed(session, feed_id)
+    earlier = feed.schedule
     for name, value in body.model_dump(exclude_unset=True).items():
         if value is None:
             raise InvalidInput.field(name, "can't be null; leave it out to keep it")
         setattr(feed, name, value)
+    if feed.schedule != earlier and feed.checked_at and not feed.failures:
+        feed.next_check_at = max(now, feed.checked_at + wait_until_read(feed.schedule, brought_news=False))
     if body.active:
         feed.failures, feed.problem, feed.next_check_at = 0, "", now
     session.add(feed)
@@ -156,7 +159,7 @@ async def _store(session: AsyncSession, feed_id: UUID, fetched: Fetched, parsed:
     feed.etag = fetched.etag if len(fetched.etag) <= 200 else ""
     feed.last_modified = fetched.last_modified if len(fetched.last_modified) <= 100 else ""
     feed.checked_at, feed.failures, feed.problem = now, 0, ""
-    feed.next_check_at = now + (AFTER_NEWS if rows else AFTER_NOTHING)
+    feed.next_check_at = now + wait_until_read(feed.schedule, brought_news=bool(rows))
     session.add(feed)
     return Collected(feed_id, new_items=len(rows))
 

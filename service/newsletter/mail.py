@@ -16,7 +16,8 @@ from service.newsletter.editions import items_of, personal_items_of
 from service.newsletter.models import ContentItem, Edition
 from service.newsletter.newcomers import Newcomer, newcomers_of
 from service.newsletter.rules import ContentKind
-from service.rendering import Rendered, Renderer, RenderingError, as_member, link_or_empty, markdown_escape
+from service.newsletter.words import markdown_of
+from service.rendering import Rendered, Renderer, RenderingError, as_member
 from service.settings import Settings
 
 EVENTS_AHEAD = timedelta(days=35)
@@ -25,7 +26,9 @@ MAX_EVENTS = 4
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """One item as readers see it, in plain text. `recycled_from` names where it was first shown, empty for a new one."""
+    """One item as readers see it: `summary` is Markdown, the rest plain text. `recycled_from` names where it was first shown, empty for
+    a new one.
+    """
 
     kind: str
     title: str
@@ -58,7 +61,7 @@ class Meeting:
 
 @dataclass(frozen=True, slots=True)
 class EditionContent:
-    """Everything readers see, before any template. `intro` is Markdown, the rest plain text."""
+    """Everything readers see, before any template. `intro` and `question` are Markdown, the rest plain text."""
 
     number: int
     date_local: str
@@ -101,7 +104,7 @@ def _story(item: ContentItem, edition: Edition, settings: Settings) -> Story:
     earlier = [number for number in item.used_in if number != str(edition.number)]
     first = (item.published_at or item.created_at).astimezone(settings.zone)
     recycled = f"edition {earlier[0]} ({first:%B} {first.year})" if earlier else ""
-    return Story(item.kind, item.title, item.url, item.summary, item.source, recycled)
+    return Story(item.kind, item.title, item.url, markdown_of(item.summary, item.summary_format), item.source, recycled)
 
 
 async def _picks(session: AsyncSession, edition: Edition, settings: Settings) -> tuple[Pick, ...]:
@@ -144,7 +147,7 @@ def render_edition(content: EditionContent, *, measured: bool, renderer: Rendere
         "intro": content.intro,
         "lead": _values(content.lead) if content.lead else None,
         "items": [_values(story) for story in content.items],
-        "announcement": "\n\n".join(_announcement(story) for story in content.announcements),
+        "announcements": [_values(story) for story in content.announcements],
         "picks": [{**_values(pick.story), "field": pick.field, "group": pick.group} for pick in content.picks],
         "events": [asdict(meeting) for meeting in content.events],
         "newcomers": [{"first_name": person.first_name, "organisation": person.organisation} for person in content.newcomers],
@@ -168,15 +171,6 @@ def _values(story: Story) -> dict[str, str]:
         "recycled_from": story.recycled_from,
         "why_now": "",
     }
-
-
-def _announcement(story: Story) -> str:
-    """One announcement as Markdown that reads as exactly what was written."""
-    lines = [f"**{markdown_escape(story.title)}**"]
-    lines += [markdown_escape(story.summary)] if story.summary else []
-    address = link_or_empty(story.url).replace("(", "%28").replace(")", "%29")
-    lines += [f"[Find out more]({address})"] if address else []
-    return "\n".join(lines)
 
 
 async def edition_mail(session: AsyncSession, edition: Edition, *, now: datetime, renderer: Renderer, settings: Settings) -> Rendered:

@@ -18,6 +18,7 @@ class Feed(SQLModel, table=True):
     title: str = Field(default="", max_length=200)
     kind: str = Field(default="content", max_length=20)
     active: bool = True
+    schedule: str = Field(default="adaptive", max_length=10, description="how often it is read")
     etag: str = Field(default="", max_length=200)
     last_modified: str = Field(default="", max_length=100)
     checked_at: datetime | None = None
@@ -37,6 +38,7 @@ class ContentItem(SQLModel, table=True):
     title: str = Field(max_length=200)
     url: str = Field(default="", max_length=2000)
     summary: str = Field(default="", max_length=5000)
+    summary_format: str = Field(default="plain", max_length=10, description="markdown or plain")
     source: str = Field(default="", max_length=200)
     status: str = Field(max_length=20, index=True)
     activities: list[str] = Field(default_factory=list, sa_type=JsonType)

@@ -1,7 +1,7 @@
 """Newsletter states, words and what is due when. Pure: no session, no clock, no I/O."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from service.newsletter.slots import ASK_FOR, GRACE, freeze_time
@@ -34,6 +34,38 @@ class ContentStatus(StrEnum):
     ACCEPTED = "accepted"
     USED = "used"
     DROPPED = "dropped"
+
+
+class FeedSchedule(StrEnum):
+    """How often a feed is read: by what it brings, or as somebody has set it."""
+
+    ADAPTIVE = "adaptive"
+    HOURLY = "hourly"
+    SIX_HOURLY = "six_hourly"
+    DAILY = "daily"
+    WEEKLY = "weekly"
+
+
+AFTER_NEWS = timedelta(hours=1)
+AFTER_NOTHING = timedelta(hours=4)
+READ_EVERY = {
+    FeedSchedule.HOURLY: timedelta(hours=1),
+    FeedSchedule.SIX_HOURLY: timedelta(hours=6),
+    FeedSchedule.DAILY: timedelta(days=1),
+    FeedSchedule.WEEKLY: timedelta(days=7),
+}
+
+
+def wait_until_read(schedule: str, *, brought_news: bool) -> timedelta:
+    """How long to wait after a feed was read well. One that brings news is read more often, unless a schedule was set."""
+    return READ_EVERY.get(FeedSchedule(schedule), AFTER_NEWS if brought_news else AFTER_NOTHING)
+
+
+class SummaryFormat(StrEnum):
+    """What an item's words are written in. Words from outside are plain: nothing in them is markup by chance."""
+
+    MARKDOWN = "markdown"
+    PLAIN = "plain"
 
 
 class EditionStatus(StrEnum):

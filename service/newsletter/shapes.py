@@ -4,12 +4,13 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator, StringConstraints, computed_field
 from sqlmodel import Field, SQLModel
 
 from service.clock import Instant
 from service.newsletter.hints import is_web_address
-from service.newsletter.rules import ContentKind, ContentStatus, EditionStatus
+from service.newsletter.rules import ContentKind, ContentStatus, EditionStatus, FeedSchedule, SummaryFormat
+from service.newsletter.words import html_of, text_of
 from service.resources.models import LearningActivity
 
 ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
@@ -53,12 +54,13 @@ SettableStatus = Literal[ContentStatus.COLLECTED, ContentStatus.ACCEPTED, Conten
 
 
 class ContentCreate(SQLModel):
-    """A new item. What a person adds is accepted unless they say otherwise."""
+    """A new item. What a person adds is accepted, and its summary is Markdown, unless they say otherwise."""
 
     kind: ContentKind
     title: Title
     url: WebAddress = ""
     summary: Text5000 = ""
+    summary_format: SummaryFormat = SummaryFormat.MARKDOWN
     source: Line200 = ""
     status: SettableStatus = ContentStatus.ACCEPTED
     activities: Annotated[list[LearningActivity], Field(max_length=7)] = []
@@ -67,12 +69,13 @@ class ContentCreate(SQLModel):
 
 
 class ContentUpdate(SQLModel):
-    """What may change; absent fields stay."""
+    """What may change; absent fields stay: a summary alone is taken as what the item's was written in."""
 
     kind: ContentKind | None = None
     title: Title | None = None
     url: WebAddress | None = None
     summary: Text5000 | None = None
+    summary_format: SummaryFormat | None = None
     source: Line200 | None = None
     status: SettableStatus | None = None
     activities: Annotated[list[LearningActivity], Field(max_length=7)] | None = None
@@ -81,13 +84,16 @@ class ContentUpdate(SQLModel):
 
 
 class ContentPublic(SQLModel):
-    """An item as shown; `used_in` are the numbers of the editions it appeared in."""
+    """An item as shown; `used_in` are the numbers of the editions it appeared in. `summary` is as it was written, the other two are
+    what readers get of it.
+    """
 
     id: UUID
     kind: ContentKind
     title: str
     url: str
     summary: str
+    summary_format: SummaryFormat
     source: str
     status: ContentStatus
     activities: list[str]
@@ -98,13 +104,42 @@ class ContentPublic(SQLModel):
     created_at: datetime
     updated_at: datetime
 
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def summary_html(self) -> str:
+        """Cleaned HTML."""
+        return html_of(self.summary, self.summary_format)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def summary_text(self) -> str:
+        """Plain text."""
+        return text_of(self.summary, self.summary_format)
+
+
+class WordsToSee(SQLModel):
+    """Words to be seen before they are kept."""
+
+    summary: Text5000
+    summary_format: SummaryFormat = SummaryFormat.MARKDOWN
+
+
+class WordsSeen(SQLModel):
+    """The same as readers get them, in HTML and in the text part."""
+
+    html: str
+    text: str
+
 
 class FeedCreate(SQLModel):
-    """A feed to read. `kind` is what its entries become."""
+    """A feed to read. `kind` is what its entries become; `schedule` how often it is read: adaptive is every hour while it brings news,
+    else every four.
+    """
 
     url: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000), AfterValidator(_web_address)]
     title: Line200 = ""
     kind: ContentKind = ContentKind.CONTENT
+    schedule: FeedSchedule = FeedSchedule.ADAPTIVE
 
 
 class FeedUpdate(SQLModel):
@@ -112,6 +147,7 @@ class FeedUpdate(SQLModel):
 
     title: Line200 | None = None
     kind: ContentKind | None = None
+    schedule: FeedSchedule | None = None
     active: bool | None = None
 
 
@@ -123,6 +159,7 @@ class FeedPublic(SQLModel):
     title: str
     kind: ContentKind
     active: bool
+    schedule: FeedSchedule
     checked_at: datetime | None
     next_check_at: datetime
     failures: int

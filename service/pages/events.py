@@ -46,7 +46,7 @@ async def show_events(session: SessionDep, parts: PartsDep, now: NowDep) -> HTML
 async def public_file(event_id: str, session: SessionDep, parts: PartsDep) -> Response:
     """One event for a calendar."""
     event = await _event(session, event_id)
-    return _file(parts, [event], f"event-{event.id}.ics")
+    return _file(parts, [event], f"event-{event.id}.ics", organiser=parts.settings.from_email)
 
 
 @router.api_route("/events/{event_id}", methods=["GET", "HEAD"])
@@ -94,7 +94,7 @@ async def personal_file(event_id: str, token: str, session: SessionDep, parts: P
     """One event for the calendar of somebody with a personal link: with the address of the meeting."""
     event = await _event(session, event_id)
     await _member(session, parts, event, token)
-    return _file(parts, [event], f"event-{event.id}.ics", personal=True)
+    return _file(parts, [event], f"event-{event.id}.ics", personal=True, organiser=parts.settings.from_email)
 
 
 @router.api_route("/events/{event_id}/{token}", methods=["GET", "HEAD"])
@@ -165,9 +165,9 @@ def _when(parts: Parts, event: Event) -> str:
     return f"{start:%A} {start.day} {start:%B} {start.year}, {start:%H:%M} to {until}"
 
 
-def _file(parts: Parts, events: Sequence[Event], filename: str, *, personal: bool = False) -> Response:
+def _file(parts: Parts, events: Sequence[Event], filename: str, *, personal: bool = False, organiser: str = "") -> Response:
     pages = None if personal else parts.settings.base_url
-    content = calendar(events, name=parts.settings.community_name, host=host_of(parts.settings), pages=pages)
+    content = calendar(events, name=parts.settings.community_name, host=host_of(parts.settings), pages=pages, organiser=organiser)
     return Response(content, media_type=MEDIA_TYPE, headers={"Content-Disposition": f'attachment; filename="{filename}"'})
 
 

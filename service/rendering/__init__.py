@@ -3,6 +3,7 @@
 May import nothing of the service but `errors`.
 """
 
+from service.rendering.markdown import cleaned, from_plain, to_fragment, to_text
 from service.rendering.merge_tags import as_member
 from service.rendering.renderer import Renderer
 from service.rendering.safety import link_or_empty, markdown_escape, neutralise, one_line, quote_reason
@@ -18,9 +19,13 @@ __all__ = [
     "RenderingError",
     "View",
     "as_member",
+    "cleaned",
+    "from_plain",
     "link_or_empty",
     "markdown_escape",
     "neutralise",
     "one_line",
     "quote_reason",
+    "to_fragment",
+    "to_text",
 ]

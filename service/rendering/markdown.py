@@ -1,9 +1,10 @@
 """Markdown that a facilitator wrote, as cleaned HTML and as readable plain text. No HTML inside, no pictures; a line break
-is a line break, as people who don't write Markdown expect.
+is a line break, as people who don't write Markdown expect. `brief` is for a text that stands under a heading of its own: what is
+written as a heading in it becomes bold words.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 import nh3
@@ -11,7 +12,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup
 
-from service.rendering.safety import link_or_empty
+from service.rendering.safety import link_or_empty, markdown_escape
 from service.rendering.values import Palette
 
 
@@ -31,13 +32,20 @@ _PASTED = re.compile(r"https?://[^\s<>()\[\]]*[^\s<>()\[\].,;:!?'\"]")
 
 
 @lru_cache(maxsize=32)  # the HTML and the text of one mail come from one parse
-def _parse(source: str) -> tuple[Token, ...]:
+def _parse(source: str, *, brief: bool = False) -> tuple[Token, ...]:
     tokens = _PARSER.parse(source)
+    in_heading = False
     for token in tokens:
         if token.tag == "h1":  # the mail has its own first heading
             token.tag = "h2"
         if token.type == "inline":
             token.children = _with_pasted_links(token.children or [])
+        if brief and token.type in {"heading_open", "heading_close"}:
+            in_heading = token.type == "heading_open"
+            token.type, token.tag = token.type.replace("heading", "paragraph"), "p"
+        elif in_heading and token.type == "inline":
+            bold = Token("strong_open", "strong", 1), Token("strong_close", "strong", -1)
+            token.children = [bold[0], *(token.children or []), bold[1]]
     return tuple(tokens)
 
 
@@ -80,18 +88,41 @@ def letter_styles(palette: Palette) -> dict[str, str]:
     }
 
 
-def to_html(source: str, styles: dict[str, str]) -> Markup:
+def brief_styles(styles: Mapping[str, str]) -> dict[str, str]:
+    """The same for a text of a few lines: less room between its paragraphs."""
+    return {**styles, **{name: styles[name].replace("margin:0 0 16px", "margin:0 0 8px") for name in ("p", "ul", "ol", "blockquote")}}
+
+
+def cleaned(html: str, *, tags: frozenset[str] = frozenset(), classes: Sequence[str] = (), link_rel: str | None = None) -> str:
+    """HTML with nothing in it but text, headings, lists and links that can be followed: the one place where it is decided what may
+    pass. `tags` may be there too, `classes` are the elements that keep their class.
+    """
+    attributes = {"a": {"href"}} | {name: {"class"} for name in classes}
+    return nh3.clean(html, tags=_TAGS | tags, attributes=attributes, url_schemes={"http", "https", "mailto"}, link_rel=link_rel)
+
+
+def to_fragment(source: str, *, brief: bool = False) -> Markup:
+    """Cleaned HTML without styles, for a page that has its own."""
+    html = _PARSER.renderer.render(_parse(source, brief=brief), _PARSER.options, {})
+    return Markup(cleaned(html))  # noqa: S704 - cleaned on the spot
+
+
+def to_html(source: str, styles: Mapping[str, str], *, brief: bool = False) -> Markup:
     """Cleaned HTML, each element with its inline style."""
-    html = _PARSER.renderer.render(_parse(source), _PARSER.options, {})
-    clean = nh3.clean(html, tags=_TAGS, attributes={"a": {"href"}}, url_schemes={"http", "https", "mailto"}, link_rel=None)
+    clean = str(to_fragment(source, brief=brief))
     styled = _OPENING.sub(lambda found: f'<{found[1]} style="{styles[found[1]]}"', clean)
     linked = _STYLE_FIRST.sub(r'<a href="\2" \1', styled)
     return Markup(_LAST_IN_QUOTE.sub(r'<p style="margin:0">\1', linked))  # noqa: S704 - cleaned by nh3 just above
 
 
-def to_text(source: str) -> str:
+def to_text(source: str, *, brief: bool = False) -> str:
     """Readable plain text: paragraphs unwrapped, links as `title: address`, lists with dashes or numbers, quotes with `> `."""
-    return _Blocks(_parse(source)).text()
+    return _Blocks(_parse(source, brief=brief)).text()
+
+
+def from_plain(text: str) -> str:
+    """Markdown that reads as exactly this plain text, lines and paragraphs kept: for words that were never meant as Markdown."""
+    return "\n".join(markdown_escape(line.strip()) for line in text.strip().splitlines())
 
 
 class _Blocks:

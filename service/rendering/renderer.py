@@ -55,10 +55,13 @@ class Renderer:
         """The community's logo, for pages that show themselves elsewhere; empty where there is none."""
         self._styles = markdown.letter_styles(brand.light)
         self._html = self._environment(community, plain_value, autoescape=True)
+        brief = markdown.brief_styles(self._styles)
         self._html.filters["markdown"] = lambda source: markdown.to_html(source, self._styles)
+        self._html.filters["brief"] = lambda source: markdown.to_html(source, brief, brief=True)
         self._html.filters["with_breaks"] = with_breaks
         self._text = self._environment(community, plain_value)
         self._text.filters["markdown"] = markdown.to_text
+        self._text.filters["brief"] = lambda source: markdown.to_text(source, brief=True)
         self._markdown = self._environment(community, markdown_value)
         self._markdown.filters |= {"url": markdown_link, "as_markdown": Markup}
         first_pass = composer(templates, brand)

@@ -14,7 +14,7 @@ from service.errors import Conflict, NotFound
 from service.members.models import Member
 from service.messages.models import Delivery
 from service.newsletter.content import add_item
-from service.newsletter.rules import ContentKind
+from service.newsletter.rules import ContentKind, SummaryFormat
 from service.newsletter.shapes import ContentCreate, Text5000, Title
 from service.webhooks.replies import take_as_theirs
 
@@ -58,7 +58,13 @@ async def make_content(reply_id: UUID, body: Passing, session: SessionDep, now: 
         raise Conflict("This reply is in the collection already.")
     member = await session.get(Member, reply.member_id) if reply.member_id else None
     name = f"{member.first_name} {member.last_name}".strip() if body.named and member else ""
-    item = ContentCreate(kind=body.kind, title=body.title, summary=body.summary or reply.text[:5000], source=(name or ANONYMOUS)[:200])
+    item = ContentCreate(
+        kind=body.kind,
+        title=body.title,
+        summary=body.summary or reply.text[:5000],
+        summary_format=SummaryFormat.PLAIN,  # their own words
+        source=(name or ANONYMOUS)[:200],
+    )
     reply.content_item_id, reply.permission = (await add_item(session, item, now=now)).id, body.permission
     session.add(reply)
     record(session, actor=caller.name, action="pass_reply_on", subject_type="reply", subject_id=reply.id, now=now, named=body.named)

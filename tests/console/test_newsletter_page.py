@@ -7,10 +7,11 @@ from uuid import UUID
 
 import pytest
 import pytest_asyncio
+from sqlmodel import select
 
 from service.auth.rules import Role
 from service.engagement.models import EngagementEvent
-from service.newsletter.models import ContentItem, Edition
+from service.newsletter.models import ContentItem, Edition, Feed
 from tests.console.conftest import Seeded, Visitor
 from tests.databases import PostgresTemplate, SqliteTemplate
 from tests.factories import a_member
@@ -137,3 +138,29 @@ async def test_a_proposal_says_why_each_item_is_in_and_which_story_is_left_out(a
     page = await visitor.press(here + "/step", step="propose")
     assert "Kindling proposed" in page
     assert "It tells the same story as" in page
+
+
+async def test_an_item_is_written_in_markdown_and_seen_before_it_is_kept(at_the_board: Board) -> None:
+    visitor, here, _ = at_the_board
+    async with visitor.parts.database.transaction() as session:
+        plain = ContentItem(kind="content", title="From a feed", summary="5 * 3 * 2", status="accepted", created_at=NOW, updated_at=NOW)
+        session.add(plain)
+    page = await visitor.see(f"/console/content/{plain.id}")
+    assert r"5 \* 3 \* 2</textarea>" in page
+    assert "<p>5 * 3 * 2</p>" in page
+    words = {"kind": "content", "title": "From a feed", "url": "", "summary": "**bold** <b>no</b>", "source": "", "item": str(plain.id)}
+    seen = await visitor.press("/console/content/preview", **words)
+    assert "<strong>bold</strong> &lt;b&gt;no&lt;/b&gt;" in seen
+    assert f'action="/console/content/{plain.id}"' in seen
+    await visitor.press(f"/console/content/{plain.id}", **words)
+    assert "bold &lt;b&gt;no&lt;/b&gt;" in await visitor.see("/console/content?status=accepted")
+    assert "/console/content/" in await visitor.see(here)
+
+
+async def test_a_feeds_schedule_is_set_and_shown(at_the_board: Board) -> None:
+    visitor, _, _ = at_the_board
+    await visitor.press("/console/feeds", url="https://news.example.org/feed", title="News", kind="content", schedule="daily")
+    async with visitor.parts.database.reading() as session:
+        feed = (await session.exec(select(Feed).where(Feed.url == "https://news.example.org/feed"))).one()
+    assert "read once a day" in await visitor.see("/console/feeds")
+    assert "read every hour" in await visitor.press(f"/console/feeds/{feed.id}", step="schedule", schedule="hourly")

@@ -7,6 +7,7 @@ import pytest
 
 from service.auth.rules import Role
 from service.db import Database
+from service.events.changes import SETTLES
 from service.members.models import Member
 from tests.events.kit import api
 from tests.events.test_exports import TEAMS, ZOOM
@@ -24,6 +25,7 @@ async def test_an_event_is_made_changed_listed_and_called_off(database: Database
         assert (await client.patch(path, json={"venue": "Online"})).json()["venue"] == "Online"
         shown = (await client.get(path)).json()
         assert re.fullmatch(r"[A-Z0-9]{6}", shown.pop("check_in_code"))
+        assert shown.pop("people_told_at") == (clock.now() + SETTLES).isoformat().replace("+00:00", "Z")
         page = f"https://cop.example.org/{path}"
         more = {"attendee_count": 0, "registered_count": 0, "page_url": page, "check_in_url": f"{page}/check-in"}
         assert shown == {**made.json(), "venue": "Online", **more}

@@ -76,7 +76,7 @@ async def test_from_three_feeds_to_a_sent_edition_by_the_api_alone(
     assert html.headers["content-type"].startswith("text/html")
     assert "sandbox" in html.headers["content-security-policy"]
     assert "A host wanted for August" in html.text
-    assert "45 *minutes*" in html.text
+    assert "45 <em>minutes</em>" in html.text
     assert "*|" not in html.text
     assert (await client.post(f"{path}/test", json={"emails": ["maria@trust.nhs.uk"]})).status_code == 204
     assert mailchimp.drafts["c1"].subject == f"[TEST] {subject}"

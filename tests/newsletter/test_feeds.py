@@ -215,6 +215,26 @@ async def test_a_failing_feed_is_asked_ever_less_and_then_flagged_dead(database:
         assert await due_feeds(session, now=clock.now()) == []
 
 
+async def test_a_feed_is_read_as_often_as_somebody_has_set_it(database: Database, clock: FrozenClock) -> None:
+    feed_id = await new_feed(database)
+    fetch = FakeFetch([fetched(payload("trust_news_rss2.xml")), fetched(b"", not_modified=True)])
+    waits: dict[str, list[float]] = {}
+    for schedule in ("adaptive", "adaptive", "hourly", "six_hourly", "daily", "weekly"):
+        async with database.transaction() as session:
+            await change_feed(session, feed_id, FeedUpdate.model_validate({"schedule": schedule}), now=clock.now())
+        due = (await feed_now(database, feed_id)).next_check_at
+        clock.at = max(due, clock.now())
+        assert await collect_feed(database, feed_id, clock=clock, fetch=fetch) is not None
+        waits.setdefault(schedule, []).append(((await feed_now(database, feed_id)).next_check_at - clock.now()) / timedelta(hours=1))
+    assert waits == {"adaptive": [1, 4], "hourly": [1], "six_hourly": [6], "daily": [24], "weekly": [168]}
+    read_at = clock.now()
+    clock.at += timedelta(days=2)
+    async with database.transaction() as session:
+        await change_feed(session, feed_id, FeedUpdate.model_validate({"schedule": "daily"}), now=clock.now())
+    assert (await feed_now(database, feed_id)).next_check_at == clock.now()
+    assert read_at < clock.now()
+
+
 async def test_a_feed_that_is_gone_for_good_is_dead_at_once(database: Database, clock: FrozenClock) -> None:
     feed_id = await new_feed(database)
     await collect_feed(database, feed_id, clock=clock, fetch=FakeFetch([BadAnswer("Gone.", status=410)]))

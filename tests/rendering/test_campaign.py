@@ -93,7 +93,7 @@ def test_a_long_edition_stays_under_gmails_limit(renderer: Renderer) -> None:
         "items": [item] * 6,
         "lead": item,
         "intro": "Word " * 900,
-        "announcement": "News " * 200,
+        "announcements": [item] * 2,
         "events": sample("newsletter")["events"] * 4,
     }
     assert len(renderer.campaign("newsletter", sample("newsletter") | content).html.encode()) < 80 * 1024

@@ -12,6 +12,7 @@ from tests.rendering.conftest import KINDS, MEMBERS, PREFERENCES, TEMPLATES, UNS
 from tests.rendering.html import Page
 
 TO_MEMBERS = {
+    "event_change",
     "event_follow_up",
     "event_reminder",
     "invitation",
@@ -164,9 +165,10 @@ def test_an_unknown_kind_is_not_found(renderer: Renderer) -> None:
     ("kind", "emptied"),
     [
         ("confirm_join", {"first_name": "", "reason": ""}),
+        ("event_change", {"is_member": False, "preferences_url": "", "unsubscribe_url": ""}),
         ("event_follow_up", {"attended": False, "feedback_url": "", "question": "", "story_question": ""}),
         ("event_reminder", {"event": {"title": "Call", "starts_local": "Monday", "ends_local": "13:00", "venue": "", "url": ""}}),
-        ("newsletter", {"lead": None, "items": [], "announcement": "", "events": [], "newcomers": [], "question": "", "measured": False}),
+        ("newsletter", {"lead": None, "items": [], "announcements": [], "events": [], "newcomers": [], "question": "", "measured": False}),
         ("newsletter", {"intro": "", "preview_text": "", "archive_url": ""}),
         ("nudge", {"cared_for": [], "missed": [], "events": [], "question": ""}),
         ("nudge", {"cared_for": [], "events": []}),
