@@ -11,7 +11,6 @@ import asyncio
 import json
 import logging
 import random
-import socket
 import sys
 import tempfile
 import time
@@ -35,6 +34,7 @@ from service.auth.rules import Role
 from service.backlog import backlog
 from service.bootstrap import open_parts
 from service.cli.up import prepare, set_up_sandbox
+from service.embedded import free_port
 from service.members.actions import record_member
 from service.members.shapes import ConsentGiven, MemberCreate
 from service.parts import Parts
@@ -273,7 +273,7 @@ async def rehearse(folder: Path, *, members: int, weeks: int, seed: int, workday
         settings = Settings(
             _env_file=None,  # type: ignore[call-arg]
             var_dir=folder,
-            port=_free_port(),
+            port=free_port(),
             sandbox_port=box.port,
             clock_file=clock_file,
             secret_key=SecretStr("h" * 40),
@@ -303,12 +303,6 @@ async def rehearse(folder: Path, *, members: int, weeks: int, seed: int, workday
             account = await account_of(parts, [json.loads(line) for line in text.splitlines()], failures.found)
             account.minutes, account.faults[OVER] = list(run.minutes.values()), run.over
             return account
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def main() -> int:

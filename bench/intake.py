@@ -23,9 +23,9 @@ from sqlalchemy import select
 
 from bench.book import Figure, keep
 from bench.importing import empty, plain
-from bench.starting import ROOT, free_port, started
+from bench.starting import ROOT, started
 from service.db import Database, new_id
-from service.embedded import EmbeddedRedis
+from service.embedded import EmbeddedRedis, free_port
 from service.providers.transactional_webhooks import EVENTS_FIELD, SIGNATURE_HEADER, sign
 from service.webhooks.models import WebhookEvent
 

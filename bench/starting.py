@@ -6,7 +6,6 @@ worker take when idle.
 
 import argparse
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from pathlib import Path
 import httpx
 
 from bench.book import Figure, keep
-from service.embedded import EmbeddedRedis
+from service.embedded import EmbeddedRedis, free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 EMPTY = "from fastapi import FastAPI\napp = FastAPI()\n@app.get('/healthz')\ndef healthz(): return {'status': 'ok'}\n"
@@ -27,13 +26,6 @@ WANTED = 3.0
 WAIT_SECONDS = 60
 SETTLED_AFTER_SECONDS = 5
 MEGABYTE = 1024 * 1024
-
-
-def free_port() -> int:
-    """A port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

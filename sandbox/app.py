@@ -1,8 +1,7 @@
 """The whole sandbox as one ASGI application."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -14,19 +13,9 @@ from sandbox.gate import Counts, Gate
 from sandbox.mailbox import mailbox_routes
 from sandbox.marketing import batches, sending
 from sandbox.marketing.api import MarketingApi
-from sandbox.spec_check import SpecCheck, spec_check_from_environment
+from sandbox.parts import Parts
+from sandbox.spec_check import spec_check_from_environment
 from sandbox.transactional.api import TransactionalApi
-
-
-@dataclass(slots=True)
-class Parts:
-    """The pieces that the control API needs; `pause_listening` is set by the server that owns the socket."""
-
-    box: Sandbox
-    counts: Counts
-    marketing: MarketingApi
-    spec: SpecCheck | None
-    pause_listening: Callable[[float], Awaitable[None]] | None = None
 
 
 class SandboxApp(Starlette):

@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,12 +10,10 @@ from starlette.routing import Route
 from sandbox import people, truth
 from sandbox.control_wire import ControlError, answer, body_of, instant_of
 from sandbox.marketing import batches
+from sandbox.parts import Parts
 from sandbox.recipients import BEHAVIOURS
 from sandbox.store import Doc
 from sandbox.times import iso
-
-if TYPE_CHECKING:
-    from sandbox.app import Parts
 
 SWITCHES = [
     "recipients",
@@ -37,18 +34,18 @@ SWITCHES = [
 ]
 
 
-async def health(parts: "Parts", _request: Request) -> Response:
+async def health(parts: Parts, _request: Request) -> Response:
     """GET /_control: alive, and where the clock stands."""
     return answer({"status": "ok", "now": iso(parts.box.clock.now()), "seed": parts.box.config.seed})
 
 
-async def get_clock(parts: "Parts", _request: Request) -> Response:
+async def get_clock(parts: Parts, _request: Request) -> Response:
     """GET /_control/clock."""
     clock = parts.box.clock
     return answer({"now": iso(clock.now()), "offset_seconds": clock.offset, "waiting": parts.box.engine.waiting()})
 
 
-async def set_clock(parts: "Parts", request: Request) -> Response:
+async def set_clock(parts: Parts, request: Request) -> Response:
     """POST /_control/clock: {"advance_seconds": N} or {"now": ISO}, with "flush": false not to wait for webhooks."""
     body, box = await body_of(request), parts.box
     start = box.clock.now()
@@ -69,7 +66,7 @@ async def set_clock(parts: "Parts", request: Request) -> Response:
     return answer(summary | {"waiting": box.engine.waiting()})
 
 
-async def flush(parts: "Parts", _request: Request) -> Response:
+async def flush(parts: Parts, _request: Request) -> Response:
     """POST /_control/flush: carry out what is due, then post every waiting webhook once."""
     done = await parts.box.engine.run_due(parts.box.clock.now())
     finished = await batches.run_pending(parts.box, parts.marketing)
@@ -77,7 +74,7 @@ async def flush(parts: "Parts", _request: Request) -> Response:
     return answer({"done": dict(done), "batches": finished, "webhooks": asdict(result)})
 
 
-async def reset(parts: "Parts", _request: Request) -> Response:
+async def reset(parts: Parts, _request: Request) -> Response:
     """POST /_control/reset: forget everything."""
     await parts.box.engine.stop()
     await parts.box.poster.close()
@@ -87,12 +84,12 @@ async def reset(parts: "Parts", _request: Request) -> Response:
     return answer({"status": "ok"})
 
 
-async def get_settings(parts: "Parts", _request: Request) -> Response:
+async def get_settings(parts: Parts, _request: Request) -> Response:
     """GET /_control/settings: what can be switched while the sandbox runs."""
     return answer({name: getattr(parts.box.config, name) for name in SWITCHES})
 
 
-async def set_settings(parts: "Parts", request: Request) -> Response:
+async def set_settings(parts: Parts, request: Request) -> Response:
     """POST /_control/settings: any of the names that GET shows."""
     for name, value in (await body_of(request)).items():
         if name not in SWITCHES:
@@ -105,13 +102,13 @@ async def set_settings(parts: "Parts", request: Request) -> Response:
     return await get_settings(parts, request)
 
 
-async def get_behaviours(parts: "Parts", _request: Request) -> Response:
+async def get_behaviours(parts: Parts, _request: Request) -> Response:
     """GET /_control/behaviours: the known names, and who is pinned to what."""
     pins = {email: doc["behaviours"] for email, doc in parts.box.state.pins.rows.items()}
     return answer({"known": sorted(BEHAVIOURS), "pinned": pins})
 
 
-async def set_behaviours(parts: "Parts", request: Request) -> Response:
+async def set_behaviours(parts: Parts, request: Request) -> Response:
     """POST /_control/behaviours: {"email": [names]}; [] unpins. For mails accepted from now on."""
     for email, names in (await body_of(request)).items():
         unknown = set(names) - BEHAVIOURS
@@ -124,12 +121,12 @@ async def set_behaviours(parts: "Parts", request: Request) -> Response:
     return await get_behaviours(parts, request)
 
 
-async def get_faults(parts: "Parts", _request: Request) -> Response:
+async def get_faults(parts: Parts, _request: Request) -> Response:
     """GET /_control/faults: every fault with `seen` and `fired`."""
     return answer({"faults": parts.box.faults.listed()})
 
 
-async def add_fault(parts: "Parts", request: Request) -> Response:
+async def add_fault(parts: Parts, request: Request) -> Response:
     """POST /_control/faults; {"kind": "refuse", "seconds": N} stops listening for a while."""
     body = await body_of(request)
     if body.get("kind") == "refuse":
@@ -143,7 +140,7 @@ async def add_fault(parts: "Parts", request: Request) -> Response:
         raise ControlError(str(error)) from error
 
 
-async def drop_faults(parts: "Parts", request: Request) -> Response:
+async def drop_faults(parts: Parts, request: Request) -> Response:
     """DELETE /_control/faults (all) or /_control/faults/{id}."""
     number = request.path_params.get("fault_id")
     if number is None:
@@ -153,22 +150,22 @@ async def drop_faults(parts: "Parts", request: Request) -> Response:
     return await get_faults(parts, request)
 
 
-async def post_reply(parts: "Parts", request: Request) -> Response:
+async def post_reply(parts: Parts, request: Request) -> Response:
     """POST /_control/reply: someone writes back; see people.reply."""
     return answer(people.reply(parts.box, await body_of(request)))
 
 
-async def post_act(parts: "Parts", request: Request) -> Response:
+async def post_act(parts: Parts, request: Request) -> Response:
     """POST /_control/act: open, click, bounce, complain or unsubscribe on one mail, now."""
     return answer(await people.act(parts.box, await body_of(request)))
 
 
-async def post_audience(parts: "Parts", request: Request) -> Response:
+async def post_audience(parts: Parts, request: Request) -> Response:
     """POST /_control/audience/{what}: someone acts in Mailchimp's own pages."""
     return answer(people.audience(parts.box, request.path_params["what"], await body_of(request)))
 
 
-_Handler = Callable[["Parts", Request], Awaitable[Response]]
+_Handler = Callable[[Parts, Request], Awaitable[Response]]
 _ROUTES: tuple[tuple[str, str, _Handler], ...] = (
     ("GET", "", health),
     ("GET", "/clock", get_clock),
@@ -196,7 +193,7 @@ _ROUTES: tuple[tuple[str, str, _Handler], ...] = (
 )
 
 
-def control_routes(parts: "Parts") -> list[Route]:
+def control_routes(parts: Parts) -> list[Route]:
     """Return the routes of the control API."""
 
     def bound(handler: _Handler) -> Callable[[Request], Awaitable[Response]]:

@@ -1,7 +1,6 @@
 """The control API's reading side: what was accepted, what happened, how often each endpoint was called, the keys."""
 
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
 
 import orjson
 from starlette.requests import Request
@@ -9,13 +8,11 @@ from starlette.responses import Response, StreamingResponse
 
 from sandbox.control_wire import ControlError, answer, body_of, instant_of
 from sandbox.ledger import accepted
+from sandbox.parts import Parts
 from sandbox.store import Doc
 
-if TYPE_CHECKING:
-    from sandbox.app import Parts
 
-
-async def get_accepted(parts: "Parts", request: Request) -> Response:
+async def get_accepted(parts: Parts, request: Request) -> Response:
     """GET /_control/accepted?since=&until=&email=&campaign_id=&title=&tag=&product=&delivery_id=&items=1."""
     wanted: Doc = dict(request.query_params)
     for name in ("since", "until"):
@@ -25,7 +22,7 @@ async def get_accepted(parts: "Parts", request: Request) -> Response:
     return answer(accepted(parts.box.state, wanted))
 
 
-async def get_log(parts: "Parts", request: Request) -> Response:
+async def get_log(parts: Parts, request: Request) -> Response:
     """GET /_control/log?what=&since=&until=&after=: the ledger as JSON lines."""
     query = request.query_params
     since = instant_of(query["since"], "since") if query.get("since") else 0.0
@@ -42,18 +39,18 @@ async def get_log(parts: "Parts", request: Request) -> Response:
     return StreamingResponse(write(), media_type="application/x-ndjson")
 
 
-async def get_requests(parts: "Parts", _request: Request) -> Response:
+async def get_requests(parts: Parts, _request: Request) -> Response:
     """GET /_control/requests: calls per endpoint, writes, statuses, open and peak connections."""
     return answer(parts.counts.body())
 
 
-async def clear_requests(parts: "Parts", _request: Request) -> Response:
+async def clear_requests(parts: Parts, _request: Request) -> Response:
     """DELETE /_control/requests: count from nought."""
     parts.counts.clear()
     return answer(parts.counts.body())
 
 
-async def get_keys(parts: "Parts", _request: Request) -> Response:
+async def get_keys(parts: Parts, _request: Request) -> Response:
     """GET /_control/keys: the signing keys that Mailchimp shows in its pages only."""
     state = parts.box.state
     return answer(
@@ -64,7 +61,7 @@ async def get_keys(parts: "Parts", _request: Request) -> Response:
     )
 
 
-async def reset_key(parts: "Parts", request: Request) -> Response:
+async def reset_key(parts: Parts, request: Request) -> Response:
     """POST /_control/keys: {"kind": "transactional"|"inbound", "id"}: a new auth_key, in force at once."""
     body = await body_of(request)
     table = parts.box.state.table("md_hook" if body.get("kind") == "transactional" else "route")
@@ -76,6 +73,6 @@ async def reset_key(parts: "Parts", request: Request) -> Response:
     return answer({"id": body["id"], "auth_key": hook["auth_key"]})
 
 
-async def get_spec(parts: "Parts", _request: Request) -> Response:
+async def get_spec(parts: Parts, _request: Request) -> Response:
     """GET /_control/spec: how many exchanges were checked against the published specs, and what did not fit."""
     return answer(parts.spec.body() if parts.spec else {"checked": 0, "violations": [], "skipped": "MAILCHIMP_SPECS is not set"})

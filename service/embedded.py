@@ -31,7 +31,8 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nothing listens on just now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -57,7 +58,7 @@ class EmbeddedRedis:
     def _port(self) -> int:
         kept = self._folder / "redis.port"
         if not kept.exists():
-            kept.write_text(str(_free_port()))
+            kept.write_text(str(free_port()))
         return int(kept.read_text())
 
     def settings(self) -> RedisSettings:

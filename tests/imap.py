@@ -11,6 +11,8 @@ from urllib.parse import quote
 
 from imap_tools import MailBoxUnencrypted
 
+from service.embedded import free_port
+
 USER, PASSWORD = "falls@example.org", "p@ss word"
 START_SECONDS = 30
 
@@ -37,9 +39,7 @@ class ImapServer:
 
 @contextmanager
 def running_imap() -> Iterator[ImapServer]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     process = subprocess.Popen(_command(port), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         until = time.monotonic() + START_SECONDS

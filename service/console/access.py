@@ -15,7 +15,7 @@ from service.auth.flood import address_of
 from service.auth.rules import Scope
 from service.console.desk import Desk
 from service.console.inside import Inside
-from service.console.looks import error_page, stand_alone
+from service.console.looks import stand_alone
 from service.console.sessions import SEEN_STEP, SignedIn, note_seen, signed_in
 from service.deps import NowDep, PartsDep
 from service.errors import NotAllowed, NotSignedIn, ServiceError
@@ -133,4 +133,4 @@ async def _refused(request: Request, error: ServiceError) -> Response:
         desk = await at_the_desk(request, parts, parts.clock.now())
     if desk is None:
         return stand_alone(parts.settings, "refused.html", status=422, text=error.detail)
-    return await error_page(desk, error)
+    return await desk.refusal(error)

@@ -1,6 +1,6 @@
 """What every page of the console is made with: who is there, our API as they see it, the time, and the way to a page or to the next one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlencode
@@ -15,13 +15,18 @@ from service.console.inside import Inside
 from service.console.looks import html_of
 from service.console.sessions import SignedIn
 from service.engagement.models import Reply
-from service.errors import ServiceError
+from service.errors import NotAllowed, NotFound, ServiceError
 from service.members.models import JoinRequest
 from service.members.rules import JoinRequestStatus
 from service.messages.models import Delivery, ProviderHalt
 from service.pages.forms import Form, Wrong
 from service.parts import Parts
 from service.webhooks.models import WebhookEvent
+
+_HEADINGS: Mapping[type[ServiceError], tuple[int, str]] = {
+    NotFound: (404, "There is nothing here"),
+    NotAllowed: (403, "You may not do this"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,11 @@ class Desk:
     def to(self, path: str, **query: str) -> Response:
         """On to another page after something was done; reloading it does nothing twice."""
         return RedirectResponse(path + (f"?{urlencode(query)}" if query else ""), 303)
+
+    async def refusal(self, error: ServiceError) -> HTMLResponse:
+        """What is wrong and what to do, within the console."""
+        status, heading = next((found for kind, found in _HEADINGS.items() if isinstance(error, kind)), (409, "That could not be done"))
+        return await self.page("error_here.html", here="", code=status, heading=heading, text=error.detail)
 
     async def waiting(self) -> Waiting:
         """Counted afresh for each page."""

@@ -1,11 +1,10 @@
 """How the console's pages are made: one Jinja environment over our templates and the public pages' form fields."""
 
 import hashlib
-from collections.abc import Mapping
 from datetime import date, datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from fastapi.responses import HTMLResponse
@@ -13,13 +12,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 
 from service.console.words import DONE, GROUPS, KINDS, STATES, actor_in_words
-from service.errors import NotAllowed, NotFound, ServiceError
 from service.pages.looks import HERE as PUBLIC
 from service.pages.looks import STATIC as PUBLIC_STATIC
 from service.settings import Settings
-
-if TYPE_CHECKING:
-    from service.console.desk import Desk
 
 HERE = Path(__file__).resolve().parent
 STATIC = HERE / "static"
@@ -149,15 +144,3 @@ def html_of(settings: Settings, template: str, **values: object) -> str:
 def stand_alone(settings: Settings, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
     """A page for somebody who is not signed in."""
     return HTMLResponse(html_of(settings, template, **values), status)
-
-
-_HEADINGS: Mapping[type[ServiceError], tuple[int, str]] = {
-    NotFound: (404, "There is nothing here"),
-    NotAllowed: (403, "You may not do this"),
-}
-
-
-async def error_page(desk: "Desk", error: ServiceError) -> HTMLResponse:
-    """What is wrong and what to do, within the console."""
-    status, heading = next((found for kind, found in _HEADINGS.items() if isinstance(error, kind)), (409, "That could not be done"))
-    return await desk.page("error_here.html", here="", code=status, heading=heading, text=error.detail)

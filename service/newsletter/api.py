@@ -44,9 +44,11 @@ async def list_editions(session: SessionDep, page: PageDep, status: EditionStatu
 
 
 @router.post("/editions", status_code=201)
-async def create_edition(body: EditionCreate, session: SessionDep, now: NowDep) -> EditionPublic:
+async def create_edition(body: EditionCreate, session: SessionDep, now: NowDep, caller: CallerDep) -> EditionPublic:
     """Make an extra edition; the weekly ones are always there."""
-    return _shown(await editions.create_edition(session, body, now=now))
+    edition = await editions.create_edition(session, body, now=now)
+    _note(session, "create_edition", edition, caller.name, now)
+    return _shown(edition)
 
 
 @router.get("/editions/{edition_id}")
@@ -58,22 +60,26 @@ async def show_edition(edition_id: UUID, session: SessionDep) -> EditionDetail:
 
 
 @router.patch("/editions/{edition_id}")
-async def update_edition(edition_id: UUID, body: EditionUpdate, session: SessionDep, now: NowDep) -> EditionPublic:
+async def update_edition(edition_id: UUID, body: EditionUpdate, session: SessionDep, now: NowDep, caller: CallerDep) -> EditionPublic:
     """Change a draft."""
-    return _shown(await editions.change_edition(session, edition_id, body, now=now))
+    edition = await editions.change_edition(session, edition_id, body, now=now)
+    _note(session, "change_edition", edition, caller.name, now, sorted(body.model_fields_set))
+    return _shown(edition)
 
 
 @router.delete("/editions/{edition_id}", status_code=204)
-async def delete_edition(edition_id: UUID, session: SessionDep) -> None:
+async def delete_edition(edition_id: UUID, session: SessionDep, now: NowDep, caller: CallerDep) -> None:
     """Delete an extra edition that never went."""
     await editions.remove_edition(session, edition_id)
+    record(session, actor=caller.name, action="remove_edition", subject_type="edition", subject_id=edition_id, now=now)
 
 
 @router.post("/editions/{edition_id}/propose")
-async def propose_edition(edition_id: UUID, session: SessionDep, now: NowDep) -> ProposalPublic:
+async def propose_edition(edition_id: UUID, session: SessionDep, now: NowDep, caller: CallerDep) -> ProposalPublic:
     """Fill a draft with the best of the accepted items; each choice says why."""
     edition = await editions.get_edition(session, edition_id)
     proposal = await propose(session, edition, now=now)
+    _note(session, "propose_edition", edition, caller.name, now)
     return ProposalPublic.model_validate(proposal, from_attributes=True)
 
 
@@ -206,5 +212,6 @@ def _shown(edition: Edition) -> EditionPublic:
     return EditionPublic.model_validate(edition, from_attributes=True)
 
 
-def _note(session: AsyncSession, action: str, edition: Edition, by: str, now: datetime) -> None:
-    record(session, actor=by, action=action, subject_type="edition", subject_id=edition.id, now=now, status=edition.status)
+def _note(session: AsyncSession, action: str, edition: Edition, by: str, now: datetime, fields: list[str] | None = None) -> None:
+    told: dict[str, str | list[str]] = {"status": edition.status} | ({"fields": fields} if fields is not None else {})
+    record(session, actor=by, action=action, subject_type="edition", subject_id=edition.id, now=now, **told)

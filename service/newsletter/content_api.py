@@ -79,9 +79,11 @@ async def list_content(
 
 
 @router.post("/content", status_code=201)
-async def create_content(body: ContentCreate, session: SessionDep, now: NowDep) -> ContentPublic:
+async def create_content(body: ContentCreate, session: SessionDep, now: NowDep, caller: CallerDep) -> ContentPublic:
     """Add an item."""
-    return ContentPublic.model_validate(await add_item(session, body, now=now), from_attributes=True)
+    item = await add_item(session, body, now=now)
+    record(session, actor=caller.name, action="add_content", subject_type="content", subject_id=item.id, now=now)
+    return ContentPublic.model_validate(item, from_attributes=True)
 
 
 @router.post("/content/import", openapi_extra=CSV_BODY)
@@ -114,21 +116,36 @@ async def show_content(item_id: UUID, session: SessionDep) -> ContentDetail:
 
 
 @router.patch("/content/{item_id}")
-async def update_content(item_id: UUID, body: ContentUpdate, session: SessionDep, now: NowDep) -> ContentPublic:
+async def update_content(item_id: UUID, body: ContentUpdate, session: SessionDep, now: NowDep, caller: CallerDep) -> ContentPublic:
     """Change what is given."""
-    return ContentPublic.model_validate(await change_item(session, item_id, body, now=now), from_attributes=True)
+    item, fields = await change_item(session, item_id, body, now=now), sorted(body.model_fields_set)
+    status = item.status
+    record(
+        session,
+        actor=caller.name,
+        action="change_content",
+        subject_type="content",
+        subject_id=item_id,
+        now=now,
+        fields=fields,
+        status=status,
+    )
+    return ContentPublic.model_validate(item, from_attributes=True)
 
 
 @router.delete("/content/{item_id}", status_code=204)
-async def delete_content(item_id: UUID, session: SessionDep, now: NowDep) -> None:
+async def delete_content(item_id: UUID, session: SessionDep, now: NowDep, caller: CallerDep) -> None:
     """Delete an item that never appeared in an edition."""
     await remove_item(session, item_id, now=now)
+    record(session, actor=caller.name, action="remove_content", subject_type="content", subject_id=item_id, now=now)
 
 
 @router.post("/content/{item_id}/recycle")
-async def recycle_content(item_id: UUID, session: SessionDep, now: NowDep) -> ContentPublic:
+async def recycle_content(item_id: UUID, session: SessionDep, now: NowDep, caller: CallerDep) -> ContentPublic:
     """Take an old item up again."""
-    return ContentPublic.model_validate(await recycle_item(session, item_id, now=now), from_attributes=True)
+    item = await recycle_item(session, item_id, now=now)
+    record(session, actor=caller.name, action="recycle_content", subject_type="content", subject_id=item_id, now=now)
+    return ContentPublic.model_validate(item, from_attributes=True)
 
 
 @router.get("/feeds")
@@ -138,9 +155,11 @@ async def list_feeds(session: SessionDep, page: PageDep) -> Page[FeedPublic]:
 
 
 @router.post("/feeds", status_code=201)
-async def create_feed(body: FeedCreate, session: SessionDep, now: NowDep) -> FeedPublic:
+async def create_feed(body: FeedCreate, session: SessionDep, now: NowDep, caller: CallerDep) -> FeedPublic:
     """Add a feed; it is read within a minute."""
-    return FeedPublic.model_validate(await add_feed(session, body, now=now), from_attributes=True)
+    feed = await add_feed(session, body, now=now)
+    record(session, actor=caller.name, action="add_feed", subject_type="feed", subject_id=feed.id, now=now)
+    return FeedPublic.model_validate(feed, from_attributes=True)
 
 
 @router.get("/feeds/{feed_id}")
@@ -150,21 +169,26 @@ async def show_feed(feed_id: UUID, session: SessionDep) -> FeedPublic:
 
 
 @router.patch("/feeds/{feed_id}")
-async def update_feed(feed_id: UUID, body: FeedUpdate, session: SessionDep, now: NowDep) -> FeedPublic:
+async def update_feed(feed_id: UUID, body: FeedUpdate, session: SessionDep, now: NowDep, caller: CallerDep) -> FeedPublic:
     """Change what is given; `active` true gives a dead feed another chance."""
-    return FeedPublic.model_validate(await change_feed(session, feed_id, body, now=now), from_attributes=True)
+    feed, fields = await change_feed(session, feed_id, body, now=now), sorted(body.model_fields_set)
+    record(session, actor=caller.name, action="change_feed", subject_type="feed", subject_id=feed_id, now=now, fields=fields)
+    return FeedPublic.model_validate(feed, from_attributes=True)
 
 
 @router.delete("/feeds/{feed_id}", status_code=204)
-async def delete_feed(feed_id: UUID, session: SessionDep) -> None:
+async def delete_feed(feed_id: UUID, session: SessionDep, now: NowDep, caller: CallerDep) -> None:
     """Forget a feed; its items stay."""
     await remove_feed(session, feed_id)
+    record(session, actor=caller.name, action="remove_feed", subject_type="feed", subject_id=feed_id, now=now)
 
 
 @router.post("/feeds/{feed_id}/collect")
-async def collect_feed_now(feed_id: UUID, parts: PartsDep) -> FeedCollected:
+async def collect_feed_now(feed_id: UUID, parts: PartsDep, now: NowDep, caller: CallerDep) -> FeedCollected:
     """Read a feed at once; no transaction is open while it is fetched."""
     done = await collect_feed(parts.database, feed_id, clock=parts.clock, force=True)
-    async with parts.database.reading() as session:
+    async with parts.database.transaction() as session:
+        count = done.new_items if done else 0
+        record(session, actor=caller.name, action="collect_feed", subject_type="feed", subject_id=feed_id, now=now, count=count)
         feed = FeedPublic.model_validate(await get_feed(session, feed_id), from_attributes=True)
     return FeedCollected(new_items=done.new_items if done else 0, problem=done.problem if done else "", feed=feed)

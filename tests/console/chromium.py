@@ -4,24 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page
 
+from tests.browser import CHROMIUM, browser
 from tests.console.seeded import seed
 from tests.databases import SqliteTemplate
 from tests.pages.site import Site, running_site
-from tests.pages.test_browser import ARGUMENTS, CHROMIUM
-
-expect.set_options(timeout=30_000)  # a busy machine takes longer; what is there is seen at once all the same
 
 __all__ = ["CHROMIUM", "browser", "desk", "looked_at", "sign_in", "signed_in", "site"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
@@ -39,19 +29,18 @@ def site(sqlite_template: SqliteTemplate, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture(scope="module")
-def desk(browser: Browser, looked_at: Site) -> Iterator[BrowserContext]:
-    """A browser in which an admin is signed in."""
-    with signed_in(browser, looked_at.base, looked_at.paths["key"]) as context:
-        yield context
+def desk(browser: Browser, looked_at: Site) -> Iterator[Page]:
+    """A page on which an admin is signed in: one for all that only look."""
+    with signed_in(browser, looked_at.base, looked_at.paths["key"]) as page:
+        yield page
 
 
 @contextmanager
-def signed_in(browser: Browser, base: str, key: str, **options: object) -> Iterator[BrowserContext]:
+def signed_in(browser: Browser, base: str, key: str, **options: object) -> Iterator[Page]:
     context = browser.new_context(**options)  # type: ignore[arg-type]
     page = context.new_page()
     sign_in(page, base, key)
-    page.close()
-    yield context
+    yield page
     context.close()
 
 

@@ -18,8 +18,8 @@ from service.auth.rules import Role
 from service.bootstrap import open_parts
 from service.clock import SystemClock
 from service.db import Database
+from service.embedded import free_port
 from service.settings import Settings
-from tests.providers.sandboxed import free_port
 
 START_SECONDS = 30.0
 KINDS = {

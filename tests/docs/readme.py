@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from service.embedded import free_port
 from service.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,7 +68,7 @@ def running(folder: Path) -> Iterator[Place]:
     """`kindling up` in a fresh folder that knows of nothing but its environment; stopped by Ctrl-C at the end."""
     (folder / ".venv").symlink_to(sys.prefix)
     shutil.copy(ROOT / ".env.example", folder)
-    port, sandbox_port = _free_port(), _free_port()
+    port, sandbox_port = free_port(), free_port()
     ours = {name.upper() for name in Settings.model_fields} | {f"{name.upper()}_FILE" for name in Settings.model_fields}
     environment = {name: value for name, value in os.environ.items() if name not in ours}
     environment |= {"PORT": str(port), "SANDBOX_PORT": str(sandbox_port)}
@@ -86,12 +86,6 @@ def running(folder: Path) -> Iterator[Place]:
         if process.poll() is None:
             process.terminate()
             process.wait(STOP_SECONDS)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _until_it_says(log: Path, words: str, process: "subprocess.Popen[bytes]") -> None:

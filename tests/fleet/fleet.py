@@ -18,11 +18,11 @@ from redis import Redis
 
 from service.bootstrap import open_parts
 from service.cli.up import ensure_given_admin_key, set_up_sandbox
-from service.embedded import EmbeddedRedis
+from service.embedded import EmbeddedRedis, free_port
 from service.parts import Parts
 from service.settings import Settings, load_settings
 from tests.fleet.processes import Nursery, Running
-from tests.journeys.running import ADMIN_KEY, free_port, until
+from tests.journeys.running import ADMIN_KEY, until
 
 T = TypeVar("T")
 NOON = datetime(2026, 7, 7, 11, 0, tzinfo=UTC)

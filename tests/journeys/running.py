@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,17 +13,13 @@ from typing import Any
 
 import httpx
 
+from service.embedded import free_port
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 ADMIN_KEY = "kdl_test_admin_key_0123456789abcdefghij"
 START_SECONDS = 120
 PATIENCE = 3
 """A busy machine takes longer; what is true is seen at once all the same."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def until(check: Callable[[], Any], *, seconds: float = 60, every: float = 0.2) -> Any:

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
+from tests.browser import CHROMIUM, browser
 from tests.journeys.running import Kindling, running, until
-from tests.pages.test_browser import ARGUMENTS, CHROMIUM
+
+__all__ = ["browser"]
 
 pytestmark = [
     pytest.mark.journey,
@@ -36,14 +38,6 @@ def kindling(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kindling]:
     clock.write_text(json.dumps({"offset_seconds": (NOON - datetime.now(UTC)).total_seconds()}))
     with running(folder, WELCOME_MODE="review", CLOCK_FILE=str(clock), FACILITATOR_EMAIL=FACILITATOR) as up:
         yield up
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
 
 
 def mail_with(kindling: Kindling, page: Page, words: str, whose: str = ASHA) -> str:

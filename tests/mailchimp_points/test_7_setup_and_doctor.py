@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.providers.sandboxed import ROOT, Receiver, Sandbox, free_port, running_receiver, running_sandbox
+from service.embedded import free_port
+from tests.providers.sandboxed import ROOT, Receiver, Sandbox, running_receiver, running_sandbox
 
 TOKEN = "an-oauth-token-without-a-data-centre"
 Kindling = Callable[..., subprocess.CompletedProcess[str]]

@@ -1,6 +1,5 @@
 """The application as a real server on a free port, with a few people in it, for a real browser."""
 
-import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -16,6 +15,7 @@ from sqlmodel import select
 
 from service.app import create_app
 from service.db import Database
+from service.embedded import free_port
 from service.events.actions import create_event
 from service.events.models import EventCreate
 from service.links import Links
@@ -45,13 +45,6 @@ class Site:
     base: str
     paths: dict[str, str]
     parts: Parts
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def parts_of(url: str, port: int, folder: Path) -> Parts:
@@ -85,7 +78,7 @@ async def _people(parts: Parts) -> dict[str, str]:
         airedale = Organisation(name="Airedale NHS Foundation Trust", name_key="airedale nhs foundation trust", created_at=NOW)
         session.add(airedale)
         await session.flush()
-        people = [await a_member(session, f"m{n}@example.net", last_name="Rao", interests=["sepsis", "knitting"]) for n in range(4)]
+        people = [await a_member(session, f"m{n}@example.net", last_name="Rao", interests=["sepsis", "knitting"]) for n in range(5)]
         for person in people[:3]:
             person.organisation_id = airedale.id
             session.add(person)
@@ -117,6 +110,7 @@ async def _people(parts: Parts) -> dict[str, str]:
         "confirm": links.confirm(request.id, now=NOW),
         "preferences": links.preferences(people[0].id),
         "unsubscribe": links.unsubscribe(people[1].id, "all"),
+        "leave and stay": links.unsubscribe(people[4].id, "all"),
         "unsubscribe newsletter": links.unsubscribe(people[2].id, "newsletter"),
         "not on the list": links.preferences(gone.id),
     }
@@ -126,7 +120,7 @@ async def _people(parts: Parts) -> dict[str, str]:
 @contextmanager
 def running_site(url: str, folder: Path, fill: Fill = _people) -> Iterator[Site]:
     """`fill` puts people and things into the database and says where they are."""
-    port = _free_port()
+    port = free_port()
     opened: list[Parts] = []
     paths: dict[str, str] = {}
 

@@ -1,36 +1,36 @@
-"""The public pages in a real browser: a person's way without JavaScript on a phone, axe, screens; pictures under var/review/pages."""
+"""The public pages in a real browser: a person's way without JavaScript on a phone, axe, screens."""
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page
 
+from tests.browser import CHROMIUM, CONTRAST, axe_finds_nothing, browser, is_no_wider_than, picture
 from tests.databases import SqliteTemplate
 from tests.pages.site import Site, running_site
 
-CHROMIUM = Path("/usr/bin/chromium")
-PICTURES = Path(__file__).parents[2] / "var" / "review" / "pages"
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
-SCREENS: dict[Literal["light", "dark"], tuple[int, ...]] = {"light": (1280, 375, 320), "dark": (375,)}
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium here: pages were not looked at")]
+__all__ = ["browser"]
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("pages browser"),
+    pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium here: pages were not looked at"),
+]
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def site(sqlite_template: SqliteTemplate, tmp_path: Path) -> Iterator[Site]:
-    with sqlite_template.fresh() as url, running_site(url, tmp_path) as site:
+def site(sqlite_template: SqliteTemplate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One for all: who is changed is shown unchanged before, or has a link of their own."""
+    with sqlite_template.fresh() as url, running_site(url, tmp_path_factory.mktemp("pages")) as site:
         yield site
+
+
+@pytest.fixture(scope="module")
+def window(browser: Browser) -> Iterator[Page]:
+    page = browser.new_page()
+    yield page
+    page.close()
 
 
 def _join_with_nothing(page: Page, site: Site) -> None:
@@ -79,7 +79,8 @@ def _left_newsletter(page: Page, site: Site) -> None:
 
 
 def _stayed(page: Page, site: Site) -> None:
-    _left(page, site)
+    page.goto(f"{site.base}{site.paths['leave and stay']}")
+    page.get_by_role("button").click()
     page.get_by_role("button", name="Send me the newsletter").click()
 
 
@@ -139,26 +140,34 @@ STATES: dict[str, tuple[str, Callable[[Page, Site], None]]] = {
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_a_page_fits_every_screen_and_axe_finds_nothing(state: str, browser: Browser, site: Site) -> None:
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    page = browser.new_page()
+def test_a_page_fits_every_screen_and_axe_finds_nothing(state: str, window: Page, site: Site) -> None:
     complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    try:
-        words, way = STATES[state]
-        way(page, site)
-        assert page.get_by_text(words).first.is_visible()
-        for scheme, widths in SCREENS.items():
-            page.emulate_media(color_scheme=scheme)
-            for width in widths:
-                page.set_viewport_size({"width": width, "height": 700})
-                assert page.evaluate("document.documentElement.scrollWidth") <= width
-                page.screenshot(path=PICTURES / f"{state}-{width}-{scheme}.png", full_page=True)
-            found = Axe().run(page).response["violations"]
-            assert found == [], json.dumps(found, indent=1)[:3000]
-        assert [text for text in complaints if "Content Security Policy" in text] == []
-    finally:
-        page.close()
+
+    def said(message: ConsoleMessage) -> None:
+        if "Content Security Policy" in message.text:
+            complaints.append(message.text)
+
+    window.on("console", said)
+    words, way = STATES[state]
+    window.emulate_media(color_scheme="light")
+    way(window, site)
+    assert window.get_by_text(words).first.is_visible()
+    axe_finds_nothing(window)
+    for width in (1280, 375, 320):
+        is_no_wider_than(window, width)
+        picture(window, f"pages/{state}-{width}-light")
+    window.emulate_media(color_scheme="dark")
+    axe_finds_nothing(window, only=CONTRAST)
+    picture(window, f"pages/{state}-320-dark")
+    window.remove_listener("console", said)
+    assert complaints == []
+
+
+@pytest.fixture
+def fresh(sqlite_template: SqliteTemplate, tmp_path: Path) -> Iterator[Site]:
+    """For a way on which things change."""
+    with sqlite_template.fresh() as url, running_site(url, tmp_path) as site:
+        yield site
 
 
 @pytest.fixture
@@ -170,8 +179,8 @@ def phone(browser: Browser) -> Iterator[Page]:
 
 
 @pytest.mark.journey
-def test_a_nurse_joins_on_a_phone_without_javascript(phone: Page, site: Site) -> None:
-    _join_with_nothing(phone, site)
+def test_a_nurse_joins_on_a_phone_without_javascript(phone: Page, fresh: Site) -> None:
+    _join_with_nothing(phone, fresh)
     phone.get_by_role("alert").wait_for()
     assert phone.get_by_role("alert").get_by_role("link").count() == 4
     phone.get_by_role("link", name="Enter your email address").click()
@@ -179,16 +188,16 @@ def test_a_nurse_joins_on_a_phone_without_javascript(phone: Page, site: Site) ->
     phone.get_by_label("Email address").fill("asha@ward.example.org")
     phone.get_by_role("button", name="Ask to join").click()
     assert phone.get_by_label("Email address").input_value() == "asha@ward.example.org"
-    _joined(phone, site)
+    _joined(phone, fresh)
     assert phone.get_by_role("heading", level=1).inner_text() == "Now look into your mailbox"
     assert phone.get_by_text("asha@ward.example.org").is_visible()
-    _confirmed(phone, site)
+    _confirmed(phone, fresh)
     assert phone.get_by_role("heading", level=1).inner_text() == "You are in"
 
 
 @pytest.mark.journey
-def test_a_member_chooses_leaves_and_stays_with_less_without_javascript(phone: Page, site: Site) -> None:
-    phone.goto(f"{site.base}{site.paths['preferences']}")
+def test_a_member_chooses_leaves_and_stays_with_less_without_javascript(phone: Page, fresh: Site) -> None:
+    phone.goto(f"{fresh.base}{fresh.paths['preferences']}")
     phone.get_by_label("Personal notes").uncheck()
     phone.get_by_label("sepsis", exact=True).uncheck()
     phone.get_by_role("button", name="Save").click()

@@ -1,6 +1,5 @@
 """The Mailchimp sandbox as a process of its own, spoken to over HTTP only, and a small receiver for what it posts."""
 
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,16 +14,11 @@ from typing import IO, Any
 
 import httpx
 
+from service.embedded import free_port
 from service.providers.config import MailchimpConfig
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 20.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

@@ -1,38 +1,28 @@
-"""Mails in a real browser: axe finds nothing, nothing runs over the edge; pictures for people's eyes are kept under var/review/mails."""
+"""Mails in a real browser: axe finds nothing, nothing runs over the edge, light and dark."""
 
-import json
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from service.rendering import Rendered, Renderer, View, as_member
+from tests.browser import CHROMIUM, CONTRAST, axe_finds_nothing, browser, is_no_wider_than, picture
 from tests.rendering.conftest import KINDS, Mail
 
-CHROMIUM = Path("/usr/bin/chromium")
-PICTURES = Path(__file__).parents[2] / "var" / "review" / "mails"
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
+__all__ = ["browser"]
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("pages browser"),
+    pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium here: mails were not looked at"),
 ]
-SCREENS: dict[Literal["light", "dark"], tuple[int, ...]] = {"light": (1000, 600, 320), "dark": (600, 320)}
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium here: mails were not looked at")]
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
+def window(browser: Browser) -> Iterator[Page]:
+    page = browser.new_page()
+    yield page
+    page.close()
 
 
 def _as_seen(made: Rendered) -> str:
@@ -42,20 +32,16 @@ def _as_seen(made: Rendered) -> str:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_mail_fits_every_screen_and_axe_finds_nothing(kind: str, browser: Browser, mail: Mail, renderer: Renderer) -> None:
-    PICTURES.mkdir(parents=True, exist_ok=True)
+def test_a_mail_fits_every_screen_and_axe_finds_nothing(kind: str, window: Page, mail: Mail, renderer: Renderer) -> None:
+    window.emulate_media(color_scheme="light")
+    window.set_content(_as_seen(mail(kind, View.CAMPAIGN if kind == "newsletter" else View.DIRECT)))
     # a letter from a person needs no heading
-    options = {"rules": {"page-has-heading-one": {"enabled": kind not in renderer.letters()}}}
-    page = browser.new_page()
-    try:
-        page.set_content(_as_seen(mail(kind, View.CAMPAIGN if kind == "newsletter" else View.DIRECT)))
-        for scheme, widths in SCREENS.items():
-            page.emulate_media(color_scheme=scheme)
-            for width in widths:
-                page.set_viewport_size({"width": width, "height": 700})
-                assert page.evaluate("document.documentElement.scrollWidth") <= width
-                page.screenshot(path=PICTURES / f"{kind}-{width}-{scheme}.png", full_page=True)
-            found = Axe().run(page, options=options).response["violations"]
-            assert found == [], json.dumps(found, indent=1)[:3000]
-    finally:
-        page.close()
+    axe_finds_nothing(window, without=["page-has-heading-one"] if kind in renderer.letters() else [])
+    for width in (1000, 600, 320):
+        is_no_wider_than(window, width)
+        picture(window, f"mails/{kind}-{width}-light")
+    window.emulate_media(color_scheme="dark")
+    axe_finds_nothing(window, only=CONTRAST)
+    for width in (600, 320):
+        is_no_wider_than(window, width)
+        picture(window, f"mails/{kind}-{width}-dark")

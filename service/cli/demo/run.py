@@ -3,7 +3,6 @@
 import asyncio
 import os
 import shutil
-import socket
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from service.cli.demo.timeline import Timeline, TookTooLong
 from service.cli.supervisor import Child, Supervisor, command_of
 from service.cli.up import prepare, set_up_sandbox
 from service.db import Database
-from service.embedded import EmbeddedRedis
+from service.embedded import EmbeddedRedis, free_port
 from service.settings import Settings, SettingsProblem, WelcomeMode
 
 MARK = ".demo"
@@ -42,13 +41,6 @@ def demo_folder(settings: Settings) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARK).touch()
     return folder
-
-
-def free_port() -> int:
-    """A port nobody uses just now: the demo never meets another instance."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def demo_settings(folder: Path) -> Settings:
