@@ -70,8 +70,8 @@ bench-console: .venv/dev.stamp ## how fast and how heavy each page of the consol
 	@$(BIN)/python -m bench.console --members 10000
 
 .PHONY: look
-look: .venv/dev.stamp ## pictures of every page of the console under var/review/console: light, dark, phone, 200 % text
-	@PICTURES=1 $(BIN)/pytest -q -n 0 tests/console/test_browser.py
+look: .venv/dev.stamp ## pictures of every page and mail under var/review: light, dark, phone, 200 % text
+	@PICTURES=1 $(BIN)/pytest -q -n 0 tests/console/test_browser.py tests/pages/test_browser.py tests/rendering/test_looks.py tests/reports/test_browser.py
 
 .PHONY: bench-sync
 bench-sync: .venv/dev.stamp ## a first sync of MEMBERS=100000 to the sandbox by several processes: calls and connections, both sides compared

@@ -23,6 +23,7 @@ ARGUMENTS = [
     "--disable-extensions",
     "--disable-sync",
 ]
+PICTURES = bool(os.environ.get("PICTURES"))
 REVIEW = Path(__file__).parents[1] / "var" / "review"
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 CONTRAST = ("color-contrast",)
@@ -54,7 +55,7 @@ def axe_finds_nothing(page: Page, *, only: Sequence[str] = (), without: Sequence
 
 def picture(page: Page, name: str) -> None:
     """The whole page as var/review/<name>.png, when pictures are asked for."""
-    if os.environ.get("PICTURES"):
+    if PICTURES:
         file = REVIEW / f"{name}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
         page.screenshot(path=file, full_page=True)

@@ -1,6 +1,5 @@
 """The report in a real browser: axe, screens, and what it looks like on paper."""
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,7 +9,7 @@ from playwright.sync_api import Browser
 
 from service.reports.page import page_of
 from service.reports.pdf import pdf_of
-from tests.browser import CHROMIUM, REVIEW, axe_finds_nothing, browser, is_no_wider_than, picture
+from tests.browser import CHROMIUM, PICTURES, REVIEW, axe_finds_nothing, browser, is_no_wider_than, picture
 from tests.reports.kit import report
 
 __all__ = ["browser"]
@@ -31,11 +30,12 @@ def test_the_report_fits_every_screen_prints_on_a4_and_axe_finds_nothing(browser
     printed = page.pdf(prefer_css_page_size=True)
     page.close()
     assert printed.count(b"/Type /Page\n") <= 8
+    if PICTURES:
+        _pages_as_pictures()
 
 
-@pytest.mark.skipif(not os.environ.get("PICTURES"), reason="pictures of the pages are made by `make look`")
-def test_the_reports_pages_as_pictures() -> None:
-    (REVIEW / "report").mkdir(parents=True, exist_ok=True)
-    (REVIEW / "report" / "report.pdf").write_bytes(pdf_of(report()))
+def _pages_as_pictures() -> None:
+    folder = REVIEW / "report"
+    (folder / "report.pdf").write_bytes(pdf_of(report()))
     if shutil.which("pdftoppm"):
-        subprocess.run(["pdftoppm", "-r", "70", "-png", "report.pdf", "report-page"], cwd=REVIEW / "report", check=True)
+        subprocess.run(["pdftoppm", "-r", "70", "-png", "report.pdf", "report-page"], cwd=folder, check=True)
