@@ -2,9 +2,11 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import cache
 
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.staticfiles import StaticFiles
+from starlette.routing import BaseRoute
 
 from service import __version__
 from service.audience import api as audience_api
@@ -15,7 +17,7 @@ from service.backlog import router as backlog_router
 from service.bodies import BodyGate
 from service.briefing import api as briefing_api
 from service.console.looks import STATIC as CONSOLE_STATIC
-from service.console.routes import router as console_router
+from service.console.routes import include_console
 from service.engagement import members_api as engagement_api
 from service.engagement import replies_api
 from service.events import api as events_api
@@ -107,26 +109,40 @@ def create_app(open_parts: OpenParts) -> FastAPI:
             app.state.parts = parts
             yield
 
-    app = FastAPI(title="Kindling", version=__version__, lifespan=lifespan, description="Keeps a community of practice warm by email.")
+    app = FastAPI(
+        title="Kindling",
+        version=__version__,
+        lifespan=lifespan,
+        description="Keeps a community of practice warm by email.",
+        routes=list(_routes()),
+    )
     add_error_answers(app)
     app.add_middleware(Idempotency)
     app.add_middleware(BodyGate)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Tracing)  # the outermost: the last one added
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    app.mount("/console/static", StaticFiles(directory=CONSOLE_STATIC), name="console static")
-    api = APIRouter(prefix="/api/v1", dependencies=[Depends(guard)], responses=ERROR_ANSWERS)
-    for router in API_ROUTERS:
-        api.include_router(router)
-    app.include_router(api)
-    app.include_router(health_router)
-    app.include_router(metrics_router)
-    app.include_router(webhooks_api.router, dependencies=[Depends(limit_forged)], responses=WEBHOOK_ANSWERS)
-    app.include_router(join.router, dependencies=[Depends(limit_joining), Depends(choose_language)])
-    app.include_router(console_router)
-    app.include_router(events.router, dependencies=[Depends(limit_joining)], responses=PAGE_ANSWERS)
-    for router in PAGE_ROUTERS:
-        spoken = [Depends(choose_language)] if router in IN_LANGUAGES else []
-        app.include_router(router, responses=PAGE_ANSWERS, dependencies=spoken)
     describe(app)
     return app
+
+
+@cache
+def _routes() -> list[BaseRoute]:
+    """What is answered where. Made once in a process: FastAPI reads every signature again for each application it is included in.
+
+    No router holds another: FastAPI would read all of the inner ones at start, and once more at the first request.
+    """
+    root = APIRouter()
+    root.include_router(health_router)
+    root.include_router(metrics_router)
+    root.include_router(webhooks_api.router, dependencies=[Depends(limit_forged)], responses=WEBHOOK_ANSWERS)
+    root.mount("/static", StaticFiles(directory=STATIC), name="static")
+    root.mount("/console/static", StaticFiles(directory=CONSOLE_STATIC), name="console static")
+    for router in API_ROUTERS:
+        root.include_router(router, prefix="/api/v1", dependencies=[Depends(guard)], responses=ERROR_ANSWERS)
+    root.include_router(join.router, dependencies=[Depends(limit_joining), Depends(choose_language)])
+    include_console(root)
+    root.include_router(events.router, dependencies=[Depends(limit_joining)], responses=PAGE_ANSWERS)
+    for router in PAGE_ROUTERS:
+        spoken = [Depends(choose_language)] if router in IN_LANGUAGES else []
+        root.include_router(router, responses=PAGE_ANSWERS, dependencies=spoken)
+    return root.routes

@@ -1,4 +1,4 @@
-"""All pages of the console behind one router, mounted in one place."""
+"""All pages of the console, put in their places."""
 
 from fastapi import APIRouter
 
@@ -40,7 +40,10 @@ PAGES = (
     attention.router,
     admin.router,
 )
-router = APIRouter(include_in_schema=False)
-router.include_router(sign_in.router)
-for page in PAGES:
-    router.include_router(page, prefix="/console")
+
+
+def include_console(root: APIRouter) -> None:
+    """Answer all pages of the console; none is part of the API's document."""
+    root.include_router(sign_in.router, include_in_schema=False)
+    for page in PAGES:
+        root.include_router(page, prefix="/console", include_in_schema=False)
