@@ -60,6 +60,9 @@ eval: .venv/dev.stamp ## how good matching and machine-open detection are
 docs: .venv/dev.stamp ## write the reference pages (settings, commands, API) from the code
 	@$(BIN)/python -m docs.generate
 
+texts: .venv/dev.stamp ## bring the catalogues of other languages in step with the code, and say what is not translated (NEW=pl starts one)
+	@$(BIN)/python -m docs.texts $(NEW)
+
 bench: .venv/dev.stamp ## how fast, each beside its peer or limit: a table and a chart in bench/results/ (QUICK=1: small sizes)
 	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(NAMES)
 
@@ -94,4 +97,4 @@ lock: .tools/bin/uv ## work the lock files out again (no registry address is wri
 clean: ## remove what was set up (not var/, where your data is)
 	@rm -rf .venv .tools build *.egg-info
 
-.PHONY: help demo up test bench bench-full bench-console chaos fuzz lint format eval docs lock clean simulate
+.PHONY: help demo up test bench bench-full bench-console chaos fuzz lint format eval docs texts lock clean simulate

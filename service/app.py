@@ -96,8 +96,8 @@ PAGE_ROUTERS: tuple[APIRouter, ...] = (
     report.router,
 )
 """No key: by contract, or since a signed link is the permission. Leaving is never limited."""
-IN_LANGUAGES: tuple[APIRouter, ...] = (leaving.router, preferences.router)
-"""Pages of members that speak more than English; so does joining."""
+IN_LANGUAGES: tuple[APIRouter, ...] = (leaving.router, preferences.router, story.router)
+"""Pages of members that speak more than English; so do joining and events."""
 
 
 def create_app(open_parts: OpenParts) -> FastAPI:
@@ -141,7 +141,7 @@ def _routes() -> list[BaseRoute]:
         root.include_router(router, prefix="/api/v1", dependencies=[Depends(guard)], responses=ERROR_ANSWERS)
     root.include_router(join.router, dependencies=[Depends(limit_joining), Depends(choose_language)])
     include_console(root)
-    root.include_router(events.router, dependencies=[Depends(limit_joining)], responses=PAGE_ANSWERS)
+    root.include_router(events.router, dependencies=[Depends(limit_joining), Depends(choose_language)], responses=PAGE_ANSWERS)
     for router in PAGE_ROUTERS:
         spoken = [Depends(choose_language)] if router in IN_LANGUAGES else []
         root.include_router(router, responses=PAGE_ANSWERS, dependencies=spoken)

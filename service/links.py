@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from service.errors import InvalidInput
+from service.languages import said
 from service.settings import Settings
 from service.tokens import WELCOME_LINK_MAX_AGE, Purpose, Tokens
 
@@ -113,4 +114,4 @@ def _uuid(text: str) -> UUID:
     try:
         return UUID(hex=text)
     except ValueError as error:
-        raise InvalidInput("This link is not complete. Please use the whole link from your email.") from error
+        raise InvalidInput(said("This link is not complete. Please use the whole link from your email.")) from error

@@ -10,6 +10,7 @@ from uuid import UUID
 from itsdangerous import BadSignature, URLSafeSerializer
 
 from service.errors import InvalidInput
+from service.languages import said
 
 CONFIRM_MAX_AGE = timedelta(days=14)
 WELCOME_LINK_MAX_AGE = timedelta(days=30)
@@ -50,7 +51,7 @@ class Tokens:
         try:
             return str(URLSafeSerializer(self._keys, salt=f"{purpose}:{scope}").loads(token))
         except BadSignature as error:
-            raise InvalidInput("This link is not complete. Please use the whole link from your email.") from error
+            raise InvalidInput(said("This link is not complete. Please use the whole link from your email.")) from error
 
     def sign_timed(self, purpose: Purpose, value: str, *, now: datetime) -> str:
         """A token whose age can be checked."""
@@ -61,9 +62,9 @@ class Tokens:
         try:
             value, made = URLSafeSerializer(self._keys, salt=f"timed:{purpose}").loads(token)
         except BadSignature as error:
-            raise InvalidInput("This link is not complete. Please use the whole link from your email.") from error
+            raise InvalidInput(said("This link is not complete. Please use the whole link from your email.")) from error
         if now.timestamp() - int(made) > max_age.total_seconds():
-            raise InvalidInput("This link is too old. Please ask for a new one.")
+            raise InvalidInput(said("This link is too old. Please ask for a new one."))
         return str(value)
 
     def code(self, purpose: Purpose, value: str) -> str:

@@ -6,10 +6,10 @@ from service.briefing.rules import Line, week_name
 from service.briefing.scene import Scene, first_name, many, name_of, quoted
 from service.invitations.actions import joins_of
 from service.invitations.models import Invitation
+from service.languages import listed
 from service.members.models import Member
 from service.messages.models import Delivery
 from service.messages.rules import DeliveryStatus, MessageKind
-from service.rendering.safety import in_words
 from service.topmembers.actions import questions_asked, top_members
 from service.topmembers.rules import question_for
 
@@ -47,7 +47,7 @@ async def lapsed(scene: Scene) -> list[Line]:
     for place, candidate in enumerate(due[:LAPSED]):
         member = candidate.member
         quiet = (scene.now - (member.last_active_at or member.joined_at or member.created_at)).days
-        cared = f"Cared about {in_words(candidate.cared.topics)}." if candidate.cared.topics else quoted(member.join_reason)
+        cared = f"Cared about {listed(candidate.cared.topics)}." if candidate.cared.topics else quoted(member.join_reason)
         lines.append(
             Line(
                 key=f"lapsed:{member.id}:{week_name(scene.day)}",

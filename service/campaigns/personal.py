@@ -18,6 +18,7 @@ from service.campaigns.personal_text import personal_campaign, personal_fields
 from service.campaigns.plan import plan_campaign
 from service.campaigns.recipients import OPEN
 from service.campaigns.steps import OPEN_STEPS
+from service.languages import written_in
 from service.members.models import Member
 from service.messages.models import Delivery, Message
 from service.messages.once_a_day import put_off
@@ -25,6 +26,7 @@ from service.messages.rules import DeliveryStatus, MessageKind, RecipientFacts, 
 from service.messages.suppressions import stops_for
 from service.parts import Parts
 from service.providers.base import ContactStatus, Product
+from service.rendering import Rendered
 
 LOOKED_AT = 1000
 CAMPAIGN_SIZE = 300
@@ -60,7 +62,7 @@ async def plan_personal(parts: Parts) -> int:
             return 0
         day = now.astimezone(parts.settings.zone)
         made = await _made_today(session, day.date())
-        groups: dict[tuple[MessageKind, bool], list[_Waiting]] = defaultdict(list)
+        groups: dict[tuple[MessageKind, bool, str], list[_Waiting]] = defaultdict(list)
         refusals = await _refusals(session, waiting)
         busy = await _busy(session)
         late = await put_off(session, [one.delivery for one in waiting], now=now, zone=parts.settings.zone)
@@ -68,14 +70,15 @@ async def plan_personal(parts: Parts) -> int:
             kind = MessageKind(one.delivery.kind)
             settled = _settled(session, one, refusals[one.delivery.id])
             if not settled and one.delivery.id not in late and _may_go(one, kind, made, busy, day):
-                groups[kind, one.delivery.tracked].append(one)
+                groups[kind, one.delivery.tracked, written_in(one.member.language if one.member else "")].append(one)
                 busy.add(one.delivery.member_id)
         planned = 0
-        for (kind, tracked), found in sorted(groups.items()):
+        for (kind, tracked, language), found in sorted(groups.items()):
             for start in range(0, len(found), CAMPAIGN_SIZE):
                 made[kind] = made.get(kind, 0) + 1
                 title = f"kindling/{kind}/{day.date().isoformat()}/{made[kind]}"
-                await _plan(session, parts, found[start : start + CAMPAIGN_SIZE], kind=kind, tracked=tracked, title=title, now=now)
+                mail = personal_campaign(parts.renderer, kind, language)
+                await _plan(session, found[start : start + CAMPAIGN_SIZE], mail, kind=kind, tracked=tracked, title=title, now=now)
             planned += len(found)
     return planned
 
@@ -155,9 +158,8 @@ def _may_go(one: _Waiting, kind: MessageKind, made: dict[MessageKind, int], busy
 
 
 async def _plan(
-    session: AsyncSession, parts: Parts, found: list[_Waiting], *, kind: MessageKind, tracked: bool, title: str, now: datetime
+    session: AsyncSession, found: list[_Waiting], mail: Rendered, *, kind: MessageKind, tracked: bool, title: str, now: datetime
 ) -> None:
-    mail = personal_campaign(parts.renderer, kind)
     message = Message(kind=kind, subject=mail.subject, html=mail.html, text=mail.text, links=list(mail.links), created_at=now)
     session.add(message)
     await session.flush()

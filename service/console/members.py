@@ -17,12 +17,12 @@ from service.console.moments import moments_of
 from service.console.people import may_sign_in
 from service.console.words import GROUPS
 from service.errors import InvalidInput, ServiceError
+from service.languages import LANGUAGES
 from service.members.rules import LeadershipRole, MemberStatus
 from service.members.transfer_export import export_members
 from service.messages.rules import SuppressionPurpose, SuppressionReason
 from service.messages.suppressions import suppress
 from service.pages.forms import Form, Wrong
-from service.pages.languages import LANGUAGES
 
 router = APIRouter(prefix="/members", route_class=ConsoleRoute)
 HERE = "/console/members"

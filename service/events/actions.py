@@ -14,6 +14,7 @@ from service.events.models import Attendance, Event, EventCreate, EventPatch, Ev
 from service.events.rules import facts_of
 from service.events.series import moved, starts_of, wall_difference
 from service.events.signals import record_attendance_signal, withdraw_attendance_signals
+from service.languages import said
 
 USUAL_LENGTH = timedelta(hours=1)
 
@@ -103,7 +104,7 @@ async def find_event(session: AsyncSession, event_id: UUID, *, lock: bool = Fals
     """The event; `lock` keeps other writers away until the transaction ends. Raises NotFound."""
     event = await session.get(Event, event_id, with_for_update=True if lock else None)
     if event is None:
-        raise NotFound("There is no such event.")
+        raise NotFound(said("There is no such event."))
     return event
 
 

@@ -12,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.events.models import Attendance, Event, EventStatus
 from service.events.registering import registration_of
+from service.languages import said, said_at
 from service.members.models import Member
 from service.messages.models import Delivery
 from service.messages.once_a_day import mailed_on_day
@@ -25,9 +26,9 @@ TOO_LATE_TO_REMIND = timedelta(hours=1)
 FOLLOW_UP_AT = time(9, 30)
 FOLLOW_UP_DAYS = 4
 """The list of who came may take a few days; after that a "we missed you" is stale."""
-QUESTION = "What will you take from it into your work?"
-STORY_QUESTION = "Has something changed in your work because of what you heard here? Tell us in two lines; we ask before we share it."
-MISSED_QUESTION = "What would have made it easier to come?"
+QUESTION = said("What will you take from it into your work?")
+STORY_QUESTION = said("Has something changed in your work because of what you heard here? Tell us in two lines; we ask before we share it.")
+MISSED_QUESTION = said("What would have made it easier to come?")
 _CHUNK = 400
 
 
@@ -141,6 +142,7 @@ async def _write(
                 "unsubscribe_url": parts.links.unsubscribe(member.id, "all"),
                 **context,
             },
+            language=member.language,
         )
         await queue_message(session, parts, key=key, kind=kind, recipient=Recipient.of(member), content=content, now=now, due_at=due_at)
         queued += 1
@@ -149,9 +151,9 @@ async def _write(
 
 def _shown(event: Event, zone: ZoneInfo) -> dict[str, str]:
     start, end = event.starts_at.astimezone(zone), event.ends_at.astimezone(zone)
-    until = f"{end:%H:%M}" if end.date() == start.date() else f"{end:%A} {end.day} {end:%B}, {end:%H:%M}"
+    until = f"{end:%H:%M}" if end.date() == start.date() else said_at(end)
     shown = {"title": event.title, "venue": event.venue, "url": event.url}
-    return shown | {"starts_local": f"{start:%A} {start.day} {start:%B}, {start:%H:%M}", "ends_local": until}
+    return shown | {"starts_local": said_at(start), "ends_local": until}
 
 
 def _reminder(parts: Parts, event: Event, member: Member) -> dict[str, object]:

@@ -62,10 +62,12 @@ async def _mail(
             "join_url": parts.links.invitation(invitation.id),
             "facilitator_name": parts.settings.sender_name,
         },
+        language=member.language,
     )
     content = parts.renderer.letter(
         MessageKind.INVITATION,
         draft,
+        language=member.language,
         preferences_url=parts.links.preferences(member.id),
         unsubscribe_url=parts.links.unsubscribe(member.id, purpose_of(MessageKind.INVITATION)),
     )

@@ -9,11 +9,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.engagement.models import Reply
 from service.events.models import Attendance, Event, EventStatus
+from service.languages import listed, said, said_of
 from service.members.models import JoinRequest, Member, MemberChange, Organisation
 from service.members.rules import LeadershipRole, MemberStatus
 from service.newsletter.models import ContentItem, Edition
 from service.newsletter.rules import ContentKind, EditionStatus
-from service.rendering.safety import in_words
 from service.resources.models import Resource
 from service.stories.models import Story
 from service.stories.queries import stories_with_permission
@@ -48,15 +48,17 @@ async def _agenda(session: AsyncSession) -> list[str]:
     for interests in await session.exec(select(Member.interests).where(Member.status == MemberStatus.SUBSCRIBED)):
         topics.update({interest.casefold() for interest in interests})
     covered: Counter[str] = Counter()
-    for named in await session.exec(select(Resource.topics).where(col(Resource.active).is_(True))):
-        covered.update({topic.casefold() for topic in named})
-    said = [f"“{topic}” ({count} members)" for topic, count in _first(topics)]
+    for those in await session.exec(select(Resource.topics).where(col(Resource.active).is_(True))):
+        covered.update({topic.casefold() for topic in those})
+    named = [
+        said_of(count, "“%(topic)s” (%(count)s member)", "“%(topic)s” (%(count)s members)", topic=topic) for topic, count in _first(topics)
+    ]
     missing = [topic for topic, _ in topics.most_common() if not covered[topic]][:NAMED]
     waiting = await _count(session, select(func.count()).select_from(Reply).where(Reply.kind == "reply", col(Reply.answered_at).is_(None)))
     return [
-        *([f"What members name most: {in_words(said)}."] if said else []),
-        *([f"Named by members, and nothing in our library yet: {in_words(missing)}."] if missing else []),
-        *([f"{_people(waiting, 'reply waits', 'replies wait')} for an answer."] if waiting else []),
+        *([said("What members name most: %(topics)s.", topics=listed(named))] if named else []),
+        *([said("Named by members, and nothing in our library yet: %(topics)s.", topics=listed(missing))] if missing else []),
+        *([said_of(waiting, "%(count)s reply waits for an answer.", "%(count)s replies wait for an answer.")] if waiting else []),
     ]
 
 
@@ -86,11 +88,20 @@ async def _voices(session: AsyncSession, *, now: datetime) -> list[str]:
         session, select(func.count()).select_from(Member).where(Member.status == MemberStatus.SUBSCRIBED, seen < now - SILENT)
     )
     return [
-        f"{_people(joined, 'person', 'people')} joined in the last month; {heard} of them have written or come to a meeting."
+        said_of(
+            joined,
+            "%(count)s person joined in the last month; %(heard)s of them have written or come to a meeting.",
+            "%(count)s people joined in the last month; %(heard)s of them have written or come to a meeting.",
+            heard=heard,
+        )
         if joined
-        else "Nobody joined in the last month.",
-        *([f"Not heard of for three months: {_people(silent, 'member', 'members')}."] if silent else []),
-        *([f"Nobody from {in_words([name for name, *_ in quiet])} has taken part for three months."] if quiet else []),
+        else said("Nobody joined in the last month."),
+        *(
+            [said_of(silent, "Not heard of for three months: %(count)s member.", "Not heard of for three months: %(count)s members.")]
+            if silent
+            else []
+        ),
+        *([said("Nobody from %(places)s has taken part for three months.", places=listed([name for name, *_ in quiet]))] if quiet else []),
     ]
 
 
@@ -107,8 +118,13 @@ async def _feedback(session: AsyncSession, *, now: datetime) -> list[str]:
         .where(MemberChange.status == MemberStatus.UNSUBSCRIBED, MemberChange.at > now - MONTH),
     )
     return [
-        f"Members wrote back {_people(replies, 'time', 'times')} in the last month; {waits} of these wait for an answer.",
-        f"{_people(left, 'person', 'people')} left in the last month.",
+        said_of(
+            replies,
+            "Members wrote back %(count)s time in the last month; %(waits)s of these wait for an answer.",
+            "Members wrote back %(count)s times in the last month; %(waits)s of these wait for an answer.",
+            waits=waits,
+        ),
+        said_of(left, "%(count)s person left in the last month.", "%(count)s people left in the last month."),
         *await _turnout(session, now=now),
     ]
 
@@ -122,7 +138,11 @@ async def _turnout(session: AsyncSession, *, now: datetime) -> list[str]:
         .order_by(col(Event.ends_at).desc())
         .limit(NAMED)
     )
-    return [f"{_people(count, 'person', 'people')} came to “{title}”." for title, count in await session.exec(query) if count]
+    return [
+        said_of(count, "%(count)s person came to “%(title)s”.", "%(count)s people came to “%(title)s”.", title=title)
+        for title, count in await session.exec(query)
+        if count
+    ]
 
 
 async def _moments(session: AsyncSession, *, now: datetime) -> list[str]:
@@ -136,8 +156,10 @@ async def _moments(session: AsyncSession, *, now: datetime) -> list[str]:
     titles = [f"“{title}”" for title in talked]
     return [
         *await _turnout(session, now=now),
-        *([f"What we talked about: {in_words(titles)}."] if titles else []),
-        f"{_people(told, 'story was', 'stories were')} told in the last month." if told else "No story was told in the last month.",
+        *([said("What we talked about: %(titles)s.", titles=listed(titles))] if titles else []),
+        said_of(told, "%(count)s story was told in the last month.", "%(count)s stories were told in the last month.")
+        if told
+        else said("No story was told in the last month."),
     ]
 
 
@@ -150,9 +172,9 @@ async def _to_tell(session: AsyncSession, *, now: datetime) -> list[str]:
     ).first()
     people = await _count(session, select(func.count()).select_from(Member).where(Member.status == MemberStatus.SUBSCRIBED))
     return [
-        f"We are {_people(people, 'person', 'people')} now.",
-        *([f"The last newsletter: “{edition}”."] if edition else []),
-        *[f"May be told outside: “{' '.join((s.title or s.text).split())[:120]}”" for s in stories[-NAMED:]],
+        said_of(people, "We are %(count)s person now.", "We are %(count)s people now."),
+        *([said("The last newsletter: “%(subject)s”.", subject=edition)] if edition else []),
+        *[said("May be told outside: “%(story)s”", story=" ".join((s.title or s.text).split())[:120]) for s in stories[-NAMED:]],
     ]
 
 
@@ -161,10 +183,15 @@ async def _value(session: AsyncSession, *, now: datetime) -> list[str]:
     shareable = await stories_with_permission(session, now - QUARTER, now)
     changed = [" ".join(story.what_changed.split())[:120] for story in shareable if story.what_changed][-NAMED:]
     return [
-        f"{_people(told, 'story was', 'stories were')} told in the last three months; {len(shareable)} may be shown."
+        said_of(
+            told,
+            "%(count)s story was told in the last three months; %(shown)s may be shown.",
+            "%(count)s stories were told in the last three months; %(shown)s may be shown.",
+            shown=len(shareable),
+        )
         if told
-        else "No story was told in the last three months.",
-        *[f"What changed: “{text}”" for text in changed],
+        else said("No story was told in the last three months."),
+        *[said("What changed: “%(words)s”", words=text) for text in changed],
         *await _turnout(session, now=now),
     ][: 1 + NAMED]
 
@@ -192,10 +219,14 @@ async def _organisations(session: AsyncSession, *, now: datetime) -> list[str]:
     new = (await session.exec(select(first.c.name).where(first.c.first > now - MONTH).order_by(first.c.name).limit(NAMED))).all()
     asked = await _count(session, select(func.count()).select_from(JoinRequest).where(JoinRequest.created_at > now - MONTH))
     return [
-        f"Our members come from {_people(total, 'organisation', 'organisations')}.",
-        *([f"Most are from {in_words([f'{name} ({count})' for name, count in biggest])}."] if biggest else []),
-        *([f"New among us this month: {in_words(list(new))}."] if new else []),
-        *([f"{_people(asked, 'person', 'people')} asked to join in the last month."] if asked else []),
+        said_of(total, "Our members come from %(count)s organisation.", "Our members come from %(count)s organisations."),
+        *([said("Most are from %(places)s.", places=listed([f"{name} ({count})" for name, count in biggest]))] if biggest else []),
+        *([said("New among us this month: %(places)s.", places=listed(list(new)))] if new else []),
+        *(
+            [said_of(asked, "%(count)s person asked to join in the last month.", "%(count)s people asked to join in the last month.")]
+            if asked
+            else []
+        ),
     ]
 
 
@@ -205,7 +236,3 @@ async def _count(session: AsyncSession, query: object) -> int:
 
 def _first(counted: Counter[str]) -> list[tuple[str, int]]:
     return sorted(counted.items(), key=lambda found: (-found[1], found[0]))[:NAMED]
-
-
-def _people(count: int, one: str, many: str) -> str:
-    return f"{count} {one if count == 1 else many}"

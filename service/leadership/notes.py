@@ -69,6 +69,7 @@ async def draft_note(session: AsyncSession, parts: Parts, role: LeadershipRole, 
             "questions": asked,
             "facilitator_name": parts.settings.sender_name,
         },
+        language=holder.member.language,
     )
 
 
@@ -80,6 +81,7 @@ async def _queue_note(session: AsyncSession, parts: Parts, role: LeadershipRole,
     content = parts.renderer.letter(
         MessageKind.ROLE_NOTE,
         await draft_note(session, parts, role, holder, now=now),
+        language=holder.member.language,
         preferences_url=parts.links.preferences(holder.member.id),
         unsubscribe_url=parts.links.unsubscribe(holder.member.id, purpose_of(MessageKind.ROLE_NOTE)),
     )

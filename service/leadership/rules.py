@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from types import MappingProxyType
 
+from service.languages import said
 from service.members.rules import LeadershipRole
 
 _R = LeadershipRole
@@ -27,13 +28,13 @@ class Group:
 GROUPS: Mapping[LeadershipRole, Group] = MappingProxyType(
     {
         _R.AGENDA_ACTIVIST: Group(
-            "Agenda activists",
+            said("Agenda activists"),
             "agenda activist",
             "drive what the community learns about: issues, challenges, opportunities, where it is stuck, what is worth pursuing next",
             (
-                "What are people struggling with that we have not talked about yet?",
-                "Where are we stuck, and who could help us out of it?",
-                "Which one thing would be worth our next three months?",
+                said("What are people struggling with that we have not talked about yet?"),
+                said("Where are we stuck, and who could help us out of it?"),
+                said("Which one thing would be worth our next three months?"),
             ),
             (
                 "What is the most pressing thing you are working on this month?",
@@ -42,13 +43,13 @@ GROUPS: Mapping[LeadershipRole, Group] = MappingProxyType(
             ),
         ),
         _R.COMMUNITY_KEEPER: Group(
-            "Community keepers",
+            said("Community keepers"),
             "community keeper",
             "look after relationships: whose voice is present or absent, newcomers, trust, power, language",
             (
-                "Whose voice have we not heard lately?",
-                "How could we make it easier for newcomers to speak up?",
-                "Is there something people don't dare to say here?",
+                said("Whose voice have we not heard lately?"),
+                said("How could we make it easier for newcomers to speak up?"),
+                said("Is there something people don't dare to say here?"),
             ),
             (
                 "Who is here for the first time, and what brought you?",
@@ -57,13 +58,13 @@ GROUPS: Mapping[LeadershipRole, Group] = MappingProxyType(
             ),
         ),
         _R.CRITICAL_FRIEND: Group(
-            "Critical friends",
+            said("Critical friends"),
             "critical friend",
             "look at how we work: what works, what does not, and what people say about it",
             (
-                "What should we stop doing?",
-                "What was better than you expected, and why?",
-                "Which of the things people told us have we not acted on?",
+                said("What should we stop doing?"),
+                said("What was better than you expected, and why?"),
+                said("Which of the things people told us have we not acted on?"),
             ),
             (
                 "What worked last time, and what did not?",
@@ -72,13 +73,13 @@ GROUPS: Mapping[LeadershipRole, Group] = MappingProxyType(
             ),
         ),
         _R.SOCIAL_REPORTER: Group(
-            "Social reporters",
+            said("Social reporters"),
             "social reporter",
             "make the shared memory: moments, stories, pictures, records people can return to",
             (
-                "Which moment of the last month should we be able to come back to?",
-                "What did you hear that others should hear too?",
-                "Could you write three lines about our last event?",
+                said("Which moment of the last month should we be able to come back to?"),
+                said("What did you hear that others should hear too?"),
+                said("Could you write three lines about our last event?"),
             ),
             (
                 "Who writes down what we find out today?",
@@ -87,13 +88,13 @@ GROUPS: Mapping[LeadershipRole, Group] = MappingProxyType(
             ),
         ),
         _R.EXTERNAL_MESSENGER: Group(
-            "External messengers",
+            said("External messengers"),
             "external messenger",
             "carry the story to people outside",
             (
-                "Who outside should hear of what we do, and what would make them listen?",
-                "Is there a meeting or a bulletin where one of these would fit?",
-                "What do people outside get wrong about us?",
+                said("Who outside should hear of what we do, and what would make them listen?"),
+                said("Is there a meeting or a bulletin where one of these would fit?"),
+                said("What do people outside get wrong about us?"),
             ),
             (
                 "Whom have you told about this community, and what did they ask?",
@@ -102,13 +103,13 @@ GROUPS: Mapping[LeadershipRole, Group] = MappingProxyType(
             ),
         ),
         _R.VALUE_DETECTIVE: Group(
-            "Value detectives",
+            said("Value detectives"),
             "value detective",
             "make value visible: what changed in somebody's work, indicators, figures for sponsors",
             (
-                "Who has tried something they found here? What became of it?",
-                "Which of these could become a story that a sponsor understands?",
-                "What would have happened without this community?",
+                said("Who has tried something they found here? What became of it?"),
+                said("Which of these could become a story that a sponsor understands?"),
+                said("What would have happened without this community?"),
             ),
             (
                 "What have you done differently since we last met?",
@@ -117,13 +118,13 @@ GROUPS: Mapping[LeadershipRole, Group] = MappingProxyType(
             ),
         ),
         _R.ORGANISATIONAL_BROKER: Group(
-            "Organisational brokers",
+            said("Organisational brokers"),
             "organisational broker",
             "talk with sponsors and employing organisations: what they expect, what they offer",
             (
-                "What does your organisation expect of us?",
-                "What could it offer: a room, an hour a month, a speaker?",
-                "Which organisation should we talk to next, and who knows somebody there?",
+                said("What does your organisation expect of us?"),
+                said("What could it offer: a room, an hour a month, a speaker?"),
+                said("Which organisation should we talk to next, and who knows somebody there?"),
             ),
             (
                 "What does your organisation want from this?",

@@ -143,6 +143,7 @@ async def _queue(session: AsyncSession, parts: Parts, result: NudgeResult, *, no
     content = parts.renderer.letter(
         kind,
         result.draft,
+        language=member.language,
         preferences_url=parts.links.preferences(member.id),
         unsubscribe_url=parts.links.unsubscribe(member.id, purpose_of(kind)),
     )

@@ -7,7 +7,9 @@ from datetime import datetime
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from service.clock import local
 from service.events.models import Event, EventStatus
+from service.languages import COLLEAGUE, said, said_at
 from service.messages.rules import MessageKind
 from service.nudges.candidates import Candidate
 from service.nudges.missed import Missed, missed_items
@@ -17,7 +19,7 @@ from service.rendering import Draft
 MOST_MISSED = 3
 MOST_EVENTS = 2
 LONGEST_REASON = 160
-QUESTION = "What would make it worth your while to look in again?"
+QUESTION = said("What would make it worth your while to look in again?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +54,26 @@ def draft_letter(parts: Parts, candidate: Candidate, news: News) -> Draft:
         return parts.renderer.draft(
             MessageKind.SUNSET,
             {
-                "first_name": member.first_name or "colleague",
+                "first_name": member.first_name or COLLEAGUE,
                 "facilitator_name": parts.settings.sender_name,
                 "stay_url": parts.links.stay(member.id),
             },
+            language=member.language,
         )
     cared = candidate.cared
     return parts.renderer.draft(
         MessageKind.NUDGE,
         {
-            "first_name": member.first_name or "colleague",
+            "first_name": member.first_name or COLLEAGUE,
             "cared_for": cared.topics,
             "attended": cared.events[0] if cared.events else "",
             "reason": _short(cared.reason),
             "missed": [{"title": m.title, "url": m.url} for m in missed_by(candidate, news)],
-            "events": [{"title": e.title, "starts_local": _local(parts, e.starts_at)} for e in news.events],
+            "events": [{"title": e.title, "starts_local": said_at(local(e.starts_at, parts.settings.zone))} for e in news.events],
             "question": QUESTION,
             "facilitator_name": parts.settings.sender_name,
         },
+        language=member.language,
     )
 
 
@@ -77,8 +81,3 @@ def _short(reason: str) -> str:
     """A reason to join on one line; a long one is cut between words."""
     words = " ".join(reason.split())
     return words if len(words) <= LONGEST_REASON else words[:LONGEST_REASON].rpartition(" ")[0] + " …"
-
-
-def _local(parts: Parts, at: datetime) -> str:
-    here = at.astimezone(parts.settings.zone)
-    return f"{here:%A} {here.day} {here:%B}, {here:%H:%M}"

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from sqlmodel import SQLModel
 
 from service.errors import InvalidInput
+from service.languages import said
 from service.members.rules import ConsentPurpose, LeadershipRole, read_address
 from service.members.shapes import LONGEST_REASON, MemberCreate, MemberUpdate
 from service.pages.forms import Form, Wrong
@@ -15,24 +16,24 @@ from service.pages.forms import Form, Wrong
 SHORTEST_REASON = 10
 MOST_INTERESTS = 50
 GROUPS = {
-    LeadershipRole.AGENDA_ACTIVIST: "what we should learn about next",
-    LeadershipRole.COMMUNITY_KEEPER: "looking after people and newcomers",
-    LeadershipRole.CRITICAL_FRIEND: "what works here and what does not",
-    LeadershipRole.SOCIAL_REPORTER: "notes, stories and pictures of what we do",
-    LeadershipRole.EXTERNAL_MESSENGER: "telling others outside",
-    LeadershipRole.VALUE_DETECTIVE: "finding out what it changed",
-    LeadershipRole.ORGANISATIONAL_BROKER: "talking with employers and sponsors",
+    LeadershipRole.AGENDA_ACTIVIST: said("what we should learn about next"),
+    LeadershipRole.COMMUNITY_KEEPER: said("looking after people and newcomers"),
+    LeadershipRole.CRITICAL_FRIEND: said("what works here and what does not"),
+    LeadershipRole.SOCIAL_REPORTER: said("notes, stories and pictures of what we do"),
+    LeadershipRole.EXTERNAL_MESSENGER: said("telling others outside"),
+    LeadershipRole.VALUE_DETECTIVE: said("finding out what it changed"),
+    LeadershipRole.ORGANISATIONAL_BROKER: said("talking with employers and sponsors"),
 }
 _NAMES = {
-    "join_reason": "Your reason to join",
-    "first_name": "Your first name",
-    "last_name": "Your last name",
-    "email": "Your email address",
-    "organisation": "The name of your organisation",
-    "profession": "Your role",
-    "interests": "Each of your interests",
-    "leadership_roles": "The groups",
-    "language": "The language",
+    "join_reason": said("Your reason to join"),
+    "first_name": said("Your first name"),
+    "last_name": said("Your last name"),
+    "email": said("Your email address"),
+    "organisation": said("The name of your organisation"),
+    "profession": said("Your role"),
+    "interests": said("Each of your interests"),
+    "leadership_roles": said("The groups"),
+    "language": said("The language"),
 }
 _LIMITS = {"first_name": 100, "last_name": 100, "organisation": 200, "profession": 100, "join_reason": LONGEST_REASON, "interests": 60}
 Shape = TypeVar("Shape", bound=SQLModel)
@@ -60,10 +61,10 @@ def read_join(form: Form, *, asks_measuring: bool) -> JoinAnswers:
         "may_be_named": form.ticked("may_be_named"),
     }
     wrong = [
-        *([] if told["first_name"] else [Wrong("first_name", "Enter your first name")]),
+        *([] if told["first_name"] else [Wrong("first_name", said("Enter your first name"))]),
         *_wrong_address(form.one("email")),
         *_wrong_reason(form.one("join_reason")),
-        *([] if form.ticked("agrees") else [Wrong("agrees", "Tick the box if you want to join; without it we may not write to you")]),
+        *([] if form.ticked("agrees") else [Wrong("agrees", said("Tick the box if you want to join; without it we may not write to you"))]),
     ]
     answers, not_taken = _checked(MemberCreate, told)
     named = {w.field for w in wrong}
@@ -118,8 +119,8 @@ def _wrong_address(email: str) -> list[Wrong]:
         read_address(email)
     except InvalidInput:
         if not email:
-            return [Wrong("email", "Enter your email address")]
-        return [Wrong("email", "Enter an email address in full, such as name@trust.nhs.uk")]
+            return [Wrong("email", said("Enter your email address"))]
+        return [Wrong("email", said("Enter an email address in full, such as name@trust.nhs.uk"))]
     return []
 
 
@@ -128,16 +129,14 @@ def _wrong_reason(reason: str) -> list[Wrong]:
         return [
             Wrong(
                 "join_reason",
-                "Write why you want to join, in at least %(least)s characters: one line is enough",
-                values={"least": str(SHORTEST_REASON)},
+                said("Write why you want to join, in at least %(least)s characters: one line is enough", least=SHORTEST_REASON),
             )
         ]
     if len(reason) > LONGEST_REASON:
         return [
             Wrong(
                 "join_reason",
-                "Make your reason shorter: it has %(has)s characters, and we keep %(most)s",
-                values={"has": str(len(reason)), "most": str(LONGEST_REASON)},
+                said("Make your reason shorter: it has %(has)s characters, and we keep %(most)s", has=len(reason), most=LONGEST_REASON),
             )
         ]
     return []
@@ -159,9 +158,9 @@ _PAGE_FIELD = {"interests": "more_interests"}
 
 def _mend(name: str, problem: str) -> str:
     if problem == "string_too_long":
-        return f"{_NAMES[name]} must be {_LIMITS.get(name, 320)} characters or fewer"
+        return said("%(field)s must be %(most)s characters or fewer", field=_NAMES[name], most=_LIMITS.get(name, 320))
     if problem == "too_long":
-        return f"Name up to {MOST_INTERESTS} interests"
+        return said("Name up to %(most)s interests", most=MOST_INTERESTS)
     if name in {"language", "leadership_roles"}:
-        return "Choose from the list"
-    return f"{_NAMES[name]} must be plain text on one line"
+        return said("Choose from the list")
+    return said("%(field)s must be plain text on one line", field=_NAMES[name])

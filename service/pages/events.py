@@ -17,9 +17,11 @@ from service.events.calendar import MEDIA_TYPE, calendar, host_of
 from service.events.models import Event, EventStatus
 from service.events.registering import check_in, register, registration_of, unregister
 from service.events.rules import Attendee, looks_like_address
+from service.languages import said, said_at
 from service.members.models import Member
 from service.members.rules import MemberStatus
 from service.pages.forms import Form, FormDep, Wrong
+from service.pages.languages import prefer
 from service.pages.looks import page
 from service.parts import Parts
 from service.tokens import Purpose
@@ -79,7 +81,7 @@ async def post_check_in(event_id: str, form: FormDep, session: SessionDep, parts
     event = await _event(session, event_id)
     wrong = _wrong_person(form)
     if not parts.tokens.is_code(Purpose.CHECK_IN, event.id.hex, form.one("code")):
-        wrong = [Wrong("code", "Enter the six letters and digits that are shown at the event"), *wrong]
+        wrong = [Wrong("code", said("Enter the six letters and digits that are shown at the event")), *wrong]
     if not wrong:
         try:
             await check_in(session, event, _person(form), now=now)
@@ -127,7 +129,7 @@ async def _event(session: AsyncSession, event_id: str) -> Event:
     try:
         return await find_event(session, UUID(event_id))
     except ValueError as error:
-        raise NotFound("There is no such event.") from error
+        raise NotFound(said("There is no such event.")) from error
 
 
 async def _member(session: AsyncSession, parts: Parts, event: Event, token: str) -> Member:
@@ -136,7 +138,8 @@ async def _member(session: AsyncSession, parts: Parts, event: Event, token: str)
     except InvalidInput as error:
         raise NotFound(error.detail) from error
     if member is None or member.status == MemberStatus.ERASED:
-        raise NotFound("This link does not work any more.")
+        raise NotFound(said("This link does not work any more."))
+    prefer(member.language)
     return member
 
 
@@ -151,18 +154,18 @@ def _person(form: Form) -> Attendee:
 def _wrong_person(form: Form) -> list[Wrong]:
     wrong = []
     if not form.one("name"):
-        wrong.append(Wrong("name", "Enter your name"))
+        wrong.append(Wrong("name", said("Enter your name")))
     elif len(form.one("name")) > LONGEST_NAME:
-        wrong.append(Wrong("name", f"Your name must be {LONGEST_NAME} characters or fewer"))
+        wrong.append(Wrong("name", said("Your name must be %(most)s characters or fewer", most=LONGEST_NAME)))
     if not looks_like_address(form.one("email")) or len(form.one("email")) > LONGEST_ADDRESS:
-        wrong.append(Wrong("email", "Enter an email address in full, such as name@trust.nhs.uk"))
+        wrong.append(Wrong("email", said("Enter an email address in full, such as name@trust.nhs.uk")))
     return wrong
 
 
 def _when(parts: Parts, event: Event) -> str:
     start, end = (at.astimezone(parts.settings.zone) for at in (event.starts_at, event.ends_at))
-    until = f"{end:%H:%M}" if end.date() == start.date() else f"{end:%A} {end.day} {end:%B}, {end:%H:%M}"
-    return f"{start:%A} {start.day} {start:%B} {start.year}, {start:%H:%M} to {until}"
+    until = f"{end:%H:%M}" if end.date() == start.date() else said_at(end)
+    return said("%(start)s to %(end)s", start=said_at(start, with_year=True), end=until)
 
 
 def _file(parts: Parts, events: Sequence[Event], filename: str, *, personal: bool = False, organiser: str = "") -> Response:

@@ -1,6 +1,5 @@
 """What a form holds, read so that nothing posted can break a page: capped, decoded without fail, whatever the body is."""
 
-import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -42,8 +41,6 @@ class Wrong:
 
     field: str
     text: str
-    values: Mapping[str, str] = dataclasses.field(default_factory=dict, kw_only=True)
-    """What stands for `%(name)s` in the text: the text itself is what is translated."""
 
 
 async def read_form(request: Request) -> Form:

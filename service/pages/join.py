@@ -13,6 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from service.deps import NowDep, PartsDep, SessionDep
 from service.errors import Conflict, InvalidInput, NotFound
 from service.invitations.actions import invitation_behind
+from service.languages import LANGUAGES
 from service.members.models import JoinRequest, Member, Organisation
 from service.members.rules import JoinRequestStatus, MemberStatus
 from service.members.shapes import LONGEST_REASON
@@ -20,7 +21,7 @@ from service.members.standing import get_member
 from service.pages.answers import GROUPS, SHORTEST_REASON, read_join
 from service.pages.consent_texts import join_text
 from service.pages.forms import ClientIp, Form, FormDep, Wrong
-from service.pages.languages import LANGUAGES, prefer, version_shown
+from service.pages.languages import prefer, version_shown
 from service.pages.looks import page
 from service.parts import Parts
 from service.resources.models import Resource

@@ -1,13 +1,15 @@
 """How pages are made: one Jinja environment, every text through `_()`. Knows no feature; errors and the archive use it too."""
 
 import hashlib
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from service.pages.languages import LANGUAGES, available, spoken, translations
+from service.languages import LANGUAGES, Said, available, in_language, translations
+from service.pages.languages import spoken
 from service.settings import Settings
 
 HERE = Path(__file__).resolve().parent
@@ -23,20 +25,36 @@ def _environment(language: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
-        extensions=["jinja2.ext.i18n"],
     )
-    environment.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]
+    environment.globals["_"] = _saying(language)
     environment.globals["language"] = language
     environment.globals["other_languages"] = [(code, LANGUAGES[code]) for code in available() if code != language]
     environment.globals["css"] = f"/static/site.css?v={hashlib.sha256((STATIC / 'site.css').read_bytes()).hexdigest()[:12]}"
     return environment
 
 
+def _saying(language: str) -> Callable[..., str]:
+    def say(text: str, **values: object) -> str:
+        """A text of the template, a `Said`, or words from elsewhere; only the first may hold markup, so all are escaped alike."""
+        if isinstance(text, Said):
+            return text.in_language(language)
+        template = translations(language).gettext(text)
+        return template % {name: in_language(value, language) for name, value in values.items()} if values else template
+
+    return say
+
+
 def html_of(settings: Settings, template: str, **values: object) -> str:
     """A page of ours as HTML. Everything in `values` is escaped; a value that is missing is an error."""
     community = {"name": settings.community_name, "postal_address": settings.postal_address}
     language = spoken()
-    return _environment(language.code).get_template(template).render(community=community, lang_query=language.query, **values)
+    return (
+        _environment(language.code)
+        .get_template(template)
+        .render(
+            community=community, lang_query=language.query, **{name: in_language(value, language.code) for name, value in values.items()}
+        )
+    )
 
 
 def page(settings: Settings, template: str, *, status: int = 200, **values: object) -> HTMLResponse:

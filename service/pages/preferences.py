@@ -9,6 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.deps import NowDep, PartsDep, SessionDep
 from service.errors import InvalidInput, NotFound
+from service.languages import LANGUAGES
 from service.members.models import Member
 from service.members.rules import MemberStatus
 from service.messages.rules import SuppressionPurpose
@@ -16,7 +17,7 @@ from service.pages.answers import GROUPS, read_preferences
 from service.pages.consent_texts import PREFERENCES
 from service.pages.forms import ClientIp, Form, FormDep, Wrong
 from service.pages.join import offered_topics
-from service.pages.languages import LANGUAGES, prefer, version_shown
+from service.pages.languages import prefer, version_shown
 from service.pages.looks import page
 from service.parts import Parts
 from service.welcome.leaving import member_with_preferences, save_preferences

@@ -10,9 +10,11 @@ from service.deps import NowDep, PartsDep, SessionDep
 from service.engagement.activity import record_by_hand
 from service.engagement.rules import EngagementKind
 from service.errors import InvalidInput, NotFound
+from service.languages import said
 from service.members.models import Member
 from service.members.rules import MemberStatus
 from service.pages.forms import Form, FormDep, Wrong
+from service.pages.languages import prefer
 from service.pages.looks import page
 from service.parts import Parts
 from service.stories.actions import add_story, change_story, get_story
@@ -67,19 +69,20 @@ async def _ask(session: AsyncSession, parts: Parts, token: str, *, lock: bool = 
     ask = await get_ask(session, ask_id, lock=lock)
     member = await session.get(Member, ask.member_id)
     if member is None or member.status == MemberStatus.ERASED:
-        raise NotFound("This link leads nowhere any more.")
+        raise NotFound(said("This link leads nowhere any more."))
+    prefer(member.language)
     return ask
 
 
 def _wrong(form: Form) -> list[Wrong]:
     found = []
     if not form.one("text"):
-        found.append(Wrong("text", "Tell us in a line or two what you did, or close this page"))
+        found.append(Wrong("text", said("Tell us in a line or two what you did, or close this page")))
     for name, longest in (("text", LONGEST_WORDS), ("what_changed", LONGEST_CHANGED)):
         if len(form.one(name)) > longest or "\x00" in form.one(name):
-            found.append(Wrong(name, f"Use at most {longest} characters"))
+            found.append(Wrong(name, said("Use at most %(most)s characters", most=longest)))
     if form.one("share") not in (YES, YES_UNNAMED, NO):
-        found.append(Wrong("share", "Choose whether others may read it"))
+        found.append(Wrong("share", said("Choose whether others may read it")))
     return found
 
 

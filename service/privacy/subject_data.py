@@ -18,7 +18,7 @@ from service.members.standing import get_member
 from service.messages.models import Delivery, Message, Suppression
 from service.messages.suppressions import suppression_hash
 from service.pages.consent_texts import TEXTS
-from service.pages.languages import in_language
+from service.pages.languages import as_shown
 from service.privacy.blanking import addresses_of
 from service.privacy.sign_ins import sessions_of, sign_ins
 from service.privacy.traces import raw_reports
@@ -76,7 +76,7 @@ async def _consents(session: AsyncSession, member_id: UUID) -> Rows:
     rows = await _rows(session, ConsentRecord, member_id)
     for row in rows:
         text = TEXTS.get(row["text_version"].partition(".")[0])
-        row["text"] = in_language(getattr(text, row["purpose"], ""), row["text_version"]) if text else ""
+        row["text"] = as_shown(getattr(text, row["purpose"], ""), row["text_version"]) if text else ""
     return rows
 
 

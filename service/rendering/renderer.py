@@ -7,11 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, TemplateError
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, TemplateError, pass_context
+from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
 from service.errors import NotFound
+from service.languages import ENGLISH, in_language, listed_in, translations, written_in
 from service.rendering import markdown
 from service.rendering.compose import compiled_html, composer
 from service.rendering.safety import (
@@ -19,7 +21,6 @@ from service.rendering.safety import (
     PREFERENCES_TAG,
     UNSUBSCRIBE_TAG,
     field_name,
-    in_words,
     link,
     link_or_empty,
     markdown_link,
@@ -49,30 +50,31 @@ class Renderer:
 
     def __init__(self, templates: Path, community: Community) -> None:
         """Raises RenderingError when a template does not compile."""
-        self._folder = templates
+        self._folder, self._base_url = templates, community.base_url
         brand = community.brand or Brand.load(templates / "brand.json")
         self.logo_url = brand.logo_url
         """The community's logo, for pages that show themselves elsewhere; empty where there is none."""
         self._styles = markdown.letter_styles(brand.light)
         self._html = self._environment(community, plain_value, autoescape=True)
         brief = markdown.brief_styles(self._styles)
+        self._html.globals["_"] = _saying(lambda text, values: Markup(text) % values, plain_value)  # noqa: S704 - ours; values are escaped
         self._html.filters["markdown"] = lambda source: markdown.to_html(source, self._styles)
         self._html.filters["brief"] = lambda source: markdown.to_html(source, brief, brief=True)
         self._html.filters["with_breaks"] = with_breaks
         self._text = self._environment(community, plain_value)
+        self._text.globals["_"] = _saying(lambda text, values: text % values, plain_value)
         self._text.filters["markdown"] = markdown.to_text
         self._text.filters["brief"] = lambda source: markdown.to_text(source, brief=True)
         self._markdown = self._environment(community, markdown_value)
+        self._markdown.globals["_"] = _saying(lambda text, values: Markup(text % values), markdown_value)  # noqa: S704 - not HTML: escaped for Markdown
         self._markdown.filters |= {"url": markdown_link, "as_markdown": Markup}
         first_pass = composer(templates, brand)
         found = sorted(folder.name for folder in templates.iterdir() if (folder / "subject.txt").is_file())
         drafted = [kind for kind in found if (templates / kind / "draft.md").is_file()]
         self._drafts = {kind: self._template(self._markdown, f"{kind}/draft.md") for kind in drafted}
         self._subjects = {kind: self._template(self._text, f"{kind}/subject.txt") for kind in found}
-        structured = [kind for kind in found if kind not in self._drafts]
-        self._mails = {kind: self._pair(first_pass, f"{kind}/body") for kind in structured}
+        self._mails = {kind: self._pair(first_pass, f"{kind}/body") for kind in found if kind not in self._drafts}
         self._letter = self._pair(first_pass, LETTER_LAYOUT)
-        self._translated = {(kind, code): pair for kind in structured for code, pair in self._in_languages(kind, first_pass)}
 
     def kinds(self) -> tuple[str, ...]:
         """Every kind of mail there is, sorted."""
@@ -82,18 +84,20 @@ class Renderer:
         """The kinds that are letters: drafted, perhaps edited, then rendered by `letter`."""
         return tuple(self._drafts)
 
-    def draft(self, kind: str, context: Mapping[str, object]) -> Draft:
-        """A letter ready for a facilitator's eyes. People's words in it are escaped, so that they read as they were written.
+    def draft(self, kind: str, context: Mapping[str, object], *, language: str) -> Draft:
+        """A letter ready for a facilitator's eyes, in the language its reader chose, else in English. People's words in it are escaped, so
+        that they read as they were written.
         Raises NotFound for a kind that is no letter and RenderingError for a missing value.
         """
-        template = _known(self._drafts, kind)
+        template, values = _known(self._drafts, kind), _spoken(context, language, self._base_url)
         with _naming(kind):
-            return Draft(one_line(self._subjects[kind].render(context)), _tidy(template.render(context)))
+            return Draft(one_line(self._subjects[kind].render(values)), _tidy(template.render(values)))
 
     def letter(
-        self, kind: str, draft: Draft, *, preferences_url: str = "", unsubscribe_url: str = "", view: View = View.DIRECT
+        self, kind: str, draft: Draft, *, language: str, preferences_url: str = "", unsubscribe_url: str = "", view: View = View.DIRECT
     ) -> Rendered:
-        """A draft as a mail in the personal-letter layout. In the campaign view Mailchimp's own tags stand where the two links go.
+        """A draft as a mail in the personal-letter layout; `language` is that of the layout's own words. In the campaign view Mailchimp's
+        own tags stand where the two links go.
         Raises NotFound for a kind that is no letter.
         """
         _known(self._drafts, kind)
@@ -105,17 +109,17 @@ class Renderer:
             "preferences_url": preferences_url,
             "unsubscribe_url": unsubscribe_url,
         }
-        return self._filled(kind, self._letter, subject, context, view)
+        return self._filled(kind, self._letter, subject, _spoken(context, language, self._base_url), view)
 
-    def render(self, kind: str, context: Mapping[str, object], *, view: View = View.DIRECT, language: str = "") -> Rendered:
-        """A structured mail, in `language` where the folder has it (`body.cy.mjml`), else in English. Kinds that go to members also need
+    def render(self, kind: str, context: Mapping[str, object], *, view: View = View.DIRECT, language: str = ENGLISH) -> Rendered:
+        """A structured mail, in the language its reader chose where we have it, else in English. Kinds that go to members also need
         `preferences_url` and `unsubscribe_url`.
         Raises NotFound for an unknown kind and RenderingError for a missing value.
         """
-        subject_of, pair = self._translated.get((kind, language)) or (_known(self._subjects, kind), _known(self._mails, kind))
+        pair, values = _known(self._mails, kind), _spoken(context, language, self._base_url)
         with _naming(kind):
-            subject = one_line(subject_of.render(context))
-        return self._filled(kind, pair, subject, {**context, "mail_subject": subject}, view)
+            subject = one_line(self._subjects[kind].render(values))
+        return self._filled(kind, pair, subject, {**values, "mail_subject": subject}, view)
 
     def campaign(self, kind: str, context: Mapping[str, object]) -> Rendered:
         """A structured mail for a Mailchimp campaign: Mailchimp's merge tags are ours alone, all stored text is neutralised."""
@@ -130,11 +134,6 @@ class Renderer:
             html, text = pair[0].render(context), pair[1].render(context)
         own = {PREFERENCES_TAG, UNSUBSCRIBE_TAG, ARCHIVE_TAG, context.get("preferences_url"), context.get("unsubscribe_url")}
         return Rendered(subject, html, _tidy(text), tuple(address for address in dict.fromkeys(_addresses(html)) if address not in own))
-
-    def _in_languages(self, kind: str, first_pass: Environment) -> Iterator[tuple[str, tuple[Template, tuple[Template, Template]]]]:
-        for file in sorted((self._folder / kind).glob("subject.*.txt")):
-            code = file.name.split(".")[1]
-            yield code, (self._template(self._text, f"{kind}/{file.name}"), self._pair(first_pass, f"{kind}/body.{code}"))
 
     def _pair(self, first_pass: Environment, stem: str) -> tuple[Template, Template]:
         html = compiled_html(first_pass, f"{stem}.mjml")
@@ -162,9 +161,34 @@ class Renderer:
             "one_line": one_line,
             "quoted": quote_reason,
             "field_name": field_name,
-            "in_words": in_words,
+            "in_words": pass_context(lambda context, items: listed_in(items, context["language"])),
         }
         return environment
+
+
+def _spoken(context: Mapping[str, object], language: str, base_url: str) -> dict[str, object]:
+    """The values of a mail in the language it is written in, and that language's code. Links to pages of ours ask for the language too."""
+    code = written_in(language)
+    if code == ENGLISH:
+        return {**context, "language": code}
+    said = {name: in_language(value, code) for name, value in context.items()}
+    ours = {name: f"{value}?lang={code}" for name, value in said.items() if name.endswith("_url") and _plain_page(value, base_url)}
+    return said | ours | {"language": code}
+
+
+def _plain_page(address: object, base_url: str) -> bool:
+    return isinstance(address, str) and address.startswith(f"{base_url}/") and "?" not in address
+
+
+def _saying(put_together: Callable[[str, dict[str, object]], str], finalize: Callable[[object], object]) -> Callable[..., str]:
+    """A template's `_()`: the text in the mail's language, with its values made harmless as all printed values are."""
+
+    @pass_context
+    def say(context: Context, message: str, **values: object) -> str:
+        text = translations(context["language"]).gettext(message)
+        return put_together(text, {name: finalize(value) for name, value in values.items()})
+
+    return say
 
 
 def _known(templates: Mapping[str, T], kind: str) -> T:

@@ -2,7 +2,6 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from markupsafe import Markup
@@ -72,12 +71,6 @@ def markdown_escape(text: str) -> str:
         rest = line[found.end() :]
         return f"{start}{sign}\\{rest}" if sign.isdigit() else f"{start}\\{sign}{rest}"
     return line
-
-
-def in_words(items: Sequence[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    *before, last = items
-    return f"{', '.join(before)} and {last}" if before else last
 
 
 def with_breaks(text: str) -> Markup:

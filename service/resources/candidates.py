@@ -56,6 +56,8 @@ class Match:
     score: float
     why: str
     confident: bool
+    mentioned: str = ""
+    """The words of the reason that `why` quotes."""
 
 
 def passage(candidate: Candidate) -> str:

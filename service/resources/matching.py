@@ -172,8 +172,9 @@ def _ranked(
         if likeness[i] <= 0:
             break
         clause, focus = _mentioned(asked, candidates[i]) if need is None or by_piece is None else _touched(asked, need, by_piece, i)
-        why = explain(phrase_of(clause, focus), candidates[i].title, candidates[i].summary)
-        matches.append(Match(candidates[i].id, candidates[i].title, round(scores[i], 4), why, plain_scores[i] >= CONFIDENT))
+        mentioned = phrase_of(clause, focus)
+        why = explain(mentioned, candidates[i].title, candidates[i].summary)
+        matches.append(Match(candidates[i].id, candidates[i].title, round(scores[i], 4), why, plain_scores[i] >= CONFIDENT, mentioned))
     return matches
 
 

@@ -7,6 +7,7 @@ whatever the reason or the resource held: nothing that HTML, Jinja or Mailchimp'
 import re
 from typing import Final
 
+from service.languages import Said, said
 from service.resources.lexicon import lexicon
 
 LONGEST_PHRASE: Final = 14
@@ -21,19 +22,26 @@ _ONE: Final = ("a ", "an ", "the ", "one ")
 _SEVERAL: Final = ("some ", "two ", "three ", "four ", "five ", "six ", "seven ", "ten ")
 
 
-def explain(mentioned: str, title: str, summary: str) -> str:
+def explain(mentioned: str, title: str, summary: str) -> Said:
     """The sentence for member and facilitator, from words of the reason (`phrase_of`) and the resource's own."""
     what = _shortened(plain(summary).split(". ")[0].rstrip(_LAST_SIGNS), LONGEST_SUMMARY)
-    name = plain(title) or "this"
+    lowered = what[:1].lower() + what[1:]
     if not what:
-        about = f"“{name}” may help"
-    elif what.lower().startswith(_ONE):
-        about = f"this is {what[0].lower()}{what[1:]}"
-    elif what.lower().startswith(_SEVERAL):
-        about = f"these are {what[0].lower()}{what[1:]}"
-    else:
-        about = f"this may help: {what}"
-    return f"You mention “{mentioned}”; {about}." if mentioned else f"{about[0].upper()}{about[1:]}."
+        name = plain(title) or said("this")
+        if mentioned:
+            return said("You mention “%(mentioned)s”; “%(name)s” may help.", mentioned=mentioned, name=name)
+        return said("“%(name)s” may help.", name=name)
+    if what.lower().startswith(_ONE):
+        if mentioned:
+            return said("You mention “%(mentioned)s”; this is %(what)s.", mentioned=mentioned, what=lowered)
+        return said("This is %(what)s.", what=lowered)
+    if what.lower().startswith(_SEVERAL):
+        if mentioned:
+            return said("You mention “%(mentioned)s”; these are %(what)s.", mentioned=mentioned, what=lowered)
+        return said("These are %(what)s.", what=lowered)
+    if mentioned:
+        return said("You mention “%(mentioned)s”; this may help: %(what)s.", mentioned=mentioned, what=what)
+    return said("This may help: %(what)s.", what=what)
 
 
 def plain(text: str) -> str:

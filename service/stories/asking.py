@@ -12,6 +12,7 @@ from service.auth.audit import record
 from service.engagement.models import Reply
 from service.errors import InvalidInput, NotFound
 from service.events.models import Attendance, Event, EventStatus
+from service.languages import said
 from service.members.models import Member
 from service.members.rules import MemberStatus
 from service.messages.once_a_day import next_free
@@ -92,6 +93,7 @@ def draft_request(parts: Parts, member: Member, reason: Reason, story_url: str, 
             "story_url": story_url,
             "facilitator_name": parts.settings.sender_name,
         },
+        language=member.language,
     )
 
 
@@ -139,6 +141,7 @@ async def _ask(
     content = parts.renderer.letter(
         MessageKind.STORY_REQUEST,
         draft_request(parts, member, reason, parts.links.story(ask.id), story=story),
+        language=member.language,
         preferences_url=parts.links.preferences(member.id),
         unsubscribe_url=parts.links.unsubscribe(member.id, purpose_of(MessageKind.STORY_REQUEST)),
     )
@@ -180,5 +183,5 @@ async def get_ask(session: AsyncSession, ask_id: UUID, *, lock: bool = False) ->
     """The asking behind a member's link. Raises NotFound."""
     ask = await session.get(StoryAsk, ask_id, with_for_update=lock)
     if ask is None:
-        raise NotFound("This link leads nowhere any more.")
+        raise NotFound(said("This link leads nowhere any more."))
     return ask

@@ -118,6 +118,7 @@ def draft_question(parts: Parts, top: TopMember) -> Draft:
             "question": question_for(top.did.roles),
             "facilitator_name": parts.settings.sender_name,
         },
+        language=top.member.language,
     )
 
 
@@ -131,6 +132,7 @@ async def ask_member(session: AsyncSession, parts: Parts, top: TopMember, draft:
     content = parts.renderer.letter(
         MessageKind.QUESTION,
         draft,
+        language=top.member.language,
         preferences_url=parts.links.preferences(top.member.id),
         unsubscribe_url=parts.links.unsubscribe(top.member.id, purpose_of(MessageKind.QUESTION)),
     )

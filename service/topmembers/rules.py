@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from types import MappingProxyType
 
+from service.languages import said, said_of
 from service.members.rules import LeadershipRole
 
 LOOK_BACK = timedelta(days=90)
@@ -17,16 +18,16 @@ POINTS: Mapping[str, float] = MappingProxyType({"replies": 10, "events": 8, "bro
 CLICK_POINTS = 0.5
 MOST_CLICK_POINTS = 5.0
 
-USUAL_QUESTION = "What should this community do in the next three months that it is not doing now?"
+USUAL_QUESTION = said("What should this community do in the next three months that it is not doing now?")
 QUESTIONS: Mapping[LeadershipRole, str] = MappingProxyType(
     {
-        LeadershipRole.AGENDA_ACTIVIST: "Where are we stuck, and what would be worth pursuing next?",
-        LeadershipRole.COMMUNITY_KEEPER: "Whose voice is missing, and who could bring it in?",
-        LeadershipRole.CRITICAL_FRIEND: "What do we do that does not work, and what should we stop?",
-        LeadershipRole.SOCIAL_REPORTER: "Which moment of the last weeks should we be able to come back to?",
-        LeadershipRole.EXTERNAL_MESSENGER: "Who outside should hear of what we do, and what would make them listen?",
-        LeadershipRole.VALUE_DETECTIVE: "What has changed in your work, or a colleague's, because of this community?",
-        LeadershipRole.ORGANISATIONAL_BROKER: "What does your organisation expect of us, and what could it offer?",
+        LeadershipRole.AGENDA_ACTIVIST: said("Where are we stuck, and what would be worth pursuing next?"),
+        LeadershipRole.COMMUNITY_KEEPER: said("Whose voice is missing, and who could bring it in?"),
+        LeadershipRole.CRITICAL_FRIEND: said("What do we do that does not work, and what should we stop?"),
+        LeadershipRole.SOCIAL_REPORTER: said("Which moment of the last weeks should we be able to come back to?"),
+        LeadershipRole.EXTERNAL_MESSENGER: said("Who outside should hear of what we do, and what would make them listen?"),
+        LeadershipRole.VALUE_DETECTIVE: said("What has changed in your work, or a colleague's, because of this community?"),
+        LeadershipRole.ORGANISATIONAL_BROKER: said("What does your organisation expect of us, and what could it offer?"),
     }
 )
 
@@ -54,14 +55,13 @@ def points(did: Doings) -> float:
 
 def what_they_did(did: Doings, *, to_them: bool = False) -> list[str]:
     """In words, most telling first: `came to 2 events`, or to themselves `you came to 2 events`."""
-    told = [
-        (did.brought, "brought a colleague", "brought {} colleagues"),
-        (did.replies, "wrote back once", "wrote back {} times"),
-        (did.events, "came to an event", "came to {} events"),
-        (did.stories, "told a story of what changed", "told {} stories of what changed"),
-    ]
-    words = [one if count == 1 else many.format(count) for count, one, many in told if count]
-    return [f"you {text}" for text in words] if to_them else words
+    told = (
+        (did.brought, said_of(did.brought, "you brought a colleague", "you brought %(count)s colleagues")),
+        (did.replies, said_of(did.replies, "you wrote back once", "you wrote back %(count)s times")),
+        (did.events, said_of(did.events, "you came to an event", "you came to %(count)s events")),
+        (did.stories, said_of(did.stories, "you told a story of what changed", "you told %(count)s stories of what changed")),
+    )
+    return [text if to_them else text.removeprefix("you ") for count, text in told if count]
 
 
 def question_for(roles: Sequence[LeadershipRole]) -> str:

@@ -35,6 +35,7 @@ def rendered_welcome(parts: Parts, request: JoinRequest, member: Member) -> Rend
     return parts.renderer.letter(
         MessageKind.WELCOME,
         Draft(request.draft_subject, request.draft_body),
+        language=member.language,
         preferences_url=parts.links.preferences(member.id),
         unsubscribe_url=parts.links.unsubscribe(member.id, purpose_of(MessageKind.WELCOME)),
     )

@@ -1,13 +1,14 @@
 """Drafting the personal welcome: the reason matched to resources, put into a letter that the facilitator may edit."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from service.languages import COLLEAGUE, said
 from service.members.models import JoinRequest, Member
 from service.members.rules import JoinRequestStatus
 from service.messages.rules import MessageKind
@@ -16,6 +17,7 @@ from service.rendering import Draft
 from service.resources.actions import ranked_resources
 from service.resources.matching import Match
 from service.resources.models import LearningActivity, Resource
+from service.resources.why import explain
 from service.settings import WelcomeMode
 from service.welcome.decisions import approve
 
@@ -29,13 +31,13 @@ WORTH_ADDING = 0.5
 BY_ITSELF = "system"
 
 FIRST_STEPS = {
-    LearningActivity.SHARING: "tell us in two lines what you do about this today. Just reply to this email.",
-    LearningActivity.PRODUCTIVE_INQUIRIES: "ask us one question about it. Just reply to this email and I will find who knows.",
-    LearningActivity.NEGOTIATING_SHARED_UNDERSTANDING: "read the first page and reply with the one thing you would argue with.",
-    LearningActivity.PRODUCING_ASSETS: "have a look at what others made, and tell me what yours looks like.",
-    LearningActivity.CREATING_STANDARDS: "try it on one case this week and reply with what did not fit.",
-    LearningActivity.FORMAL_ACCESS_TO_KNOWLEDGE: "look at the outline and reply with the part you would want first.",
-    LearningActivity.VISITS: "reply with the place you would most like to see, and I will ask for you.",
+    LearningActivity.SHARING: said("tell us in two lines what you do about this today. Just reply to this email."),
+    LearningActivity.PRODUCTIVE_INQUIRIES: said("ask us one question about it. Just reply to this email and I will find who knows."),
+    LearningActivity.NEGOTIATING_SHARED_UNDERSTANDING: said("read the first page and reply with the one thing you would argue with."),
+    LearningActivity.PRODUCING_ASSETS: said("have a look at what others made, and tell me what yours looks like."),
+    LearningActivity.CREATING_STANDARDS: said("try it on one case this week and reply with what did not fit."),
+    LearningActivity.FORMAL_ACCESS_TO_KNOWLEDGE: said("look at the outline and reply with the part you would want first."),
+    LearningActivity.VISITS: said("reply with the place you would most like to see, and I will ask for you."),
 }
 """One easy step for each learning activity, the informal ones first."""
 
@@ -66,7 +68,10 @@ async def _undrafted(parts: Parts) -> Sequence[UUID]:
 
 async def write_draft(session: AsyncSession, parts: Parts, request: JoinRequest, matches: Sequence[Match], *, now: datetime) -> None:
     """Put the ranked resources and the letter for the best of them on the request."""
-    request.matches = [{"resource_id": m.resource_id, "title": m.title, "score": round(m.score, 3), "why": m.why} for m in matches]
+    request.matches = [
+        {"resource_id": m.resource_id, "title": m.title, "score": round(m.score, 3), "why": m.why, "mentioned": m.mentioned}
+        for m in matches
+    ]
     request.match_is_confident = bool(matches) and matches[0].confident
     request.resource_ids = [m.resource_id for m in matches[:MOST_IN_LETTER] if m.score >= WORTH_ADDING * matches[0].score]
     request.drafted_at = now
@@ -86,19 +91,27 @@ async def redraft(session: AsyncSession, parts: Parts, request: JoinRequest) -> 
 async def _letter_for(session: AsyncSession, parts: Parts, request: JoinRequest, member: Member) -> Draft:
     """The letter with the resources the request names, each with its why."""
     chosen = await chosen_resources(session, request.resource_ids)
-    whys = {str(m["resource_id"]): str(m["why"]) for m in request.matches}
+    found = {str(m["resource_id"]): m for m in request.matches}
     first = min((LearningActivity(a) for r in chosen for a in r.activities), key=list(LearningActivity).index, default=None)
     return parts.renderer.draft(
         MessageKind.WELCOME,
         {
-            "first_name": member.first_name or "colleague",
+            "first_name": member.first_name or COLLEAGUE,
             "reason": request.reason,
-            "resources": [{"title": r.title, "url": r.url, "summary": r.summary, "why": whys.get(str(r.id), "")} for r in chosen],
+            "resources": [{"title": r.title, "url": r.url, "summary": r.summary, "why": _why(found.get(str(r.id)), r)} for r in chosen],
             "first_step": FIRST_STEPS[first or LearningActivity.SHARING],
             "facilitator_name": parts.settings.sender_name,
             "note": request.draft_note,
         },
+        language=member.language,
     )
+
+
+def _why(match: Mapping[str, object] | None, resource: Resource) -> str:
+    """Why this resource, in words that can be said in the member's language; empty for one that the facilitator put in."""
+    if match is None:
+        return ""
+    return explain(str(match["mentioned"]), resource.title, resource.summary) if "mentioned" in match else str(match["why"])
 
 
 async def chosen_resources(session: AsyncSession, resource_ids: Sequence[str]) -> list[Resource]:

@@ -8,6 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.auth.audit import record
 from service.errors import Conflict
+from service.languages import COLLEAGUE
 from service.members.models import JoinRequest, Member
 from service.members.rules import JoinRequestStatus
 from service.messages.models import Delivery
@@ -81,14 +82,16 @@ async def _queue(
     draft = parts.renderer.draft(
         kind,
         {
-            "first_name": member.first_name or "colleague",
+            "first_name": member.first_name or COLLEAGUE,
             "resources": [{"title": r.title, "url": r.url, "summary": r.summary} for r in resources],
             "facilitator_name": parts.settings.sender_name,
         },
+        language=member.language,
     )
     content = parts.renderer.letter(
         kind,
         draft,
+        language=member.language,
         preferences_url=parts.links.preferences(member.id),
         unsubscribe_url=parts.links.unsubscribe(member.id, purpose_of(kind)),
     )

@@ -158,12 +158,12 @@ async def _queue_confirmation(session: AsyncSession, parts: Parts, request: Join
     content = parts.renderer.render(
         MessageKind.CONFIRM_JOIN,
         {
-            "first_name": str(given_name or member.first_name or "there"),
+            "first_name": str(given_name or member.first_name),
             "reason": request.reason,
             "confirm_url": parts.links.confirm(request.id, now=now),
             "expires_days": EXPIRES_DAYS,
         },
-        language=str(request.answers.get("language", "")),
+        language=str(request.answers.get("language") or member.language),
     )
     await queue_message(
         session,

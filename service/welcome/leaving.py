@@ -11,6 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from service.engagement.activity import record_by_hand
 from service.engagement.rules import EngagementKind
 from service.errors import NotAllowed, NotFound
+from service.languages import said
 from service.members.actions import change_member, change_preferences, record_consent, set_status, withdraw_consent
 from service.members.models import Member
 from service.members.rules import ConsentPurpose, MemberStatus
@@ -145,7 +146,7 @@ async def member_with_preferences(session: AsyncSession, member_id: UUID, *, loc
     """The member behind a preference link. Raises NotFound for somebody unknown or erased."""
     member = await session.get(Member, member_id, with_for_update=lock)
     if member is None or member.status == MemberStatus.ERASED:
-        raise NotFound("We hold nothing under this link any more, and send nothing to you.")
+        raise NotFound(said("We hold nothing under this link any more, and send nothing to you."))
     return member
 
 

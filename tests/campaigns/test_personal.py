@@ -49,6 +49,7 @@ async def write_to(world: World, member_id: UUID, *, kind: MessageKind = Message
         content = world.parts.renderer.letter(
             kind if kind in world.parts.renderer.letters() else MessageKind.WELCOME,
             draft,
+            language=member.language,
             preferences_url="https://example.org/p",
             unsubscribe_url="https://example.org/u",
         )

@@ -1,51 +1,14 @@
 """Joining, preferences and leaving in Welsh, from the page to the proof of consent; other languages are one catalogue each."""
 
-import re
-from dataclasses import fields
 from pathlib import Path
 
-import pytest
-from babel.messages.pofile import read_po
-from jinja2.ext import babel_extract
 from sqlmodel import select
 
+from service.languages import LOCALES, translations
 from service.members.models import ConsentRecord
-from service.members.rules import LeadershipRole
 from service.messages.models import Message
-from service.pages.answers import GROUPS
-from service.pages.consent_texts import JOIN, JOIN_WITHOUT_MEASURING, PREFERENCES, STAY_WITH_LESS
-from service.pages.languages import LANGUAGES, LOCALES, available, translations
-from service.pages.looks import HERE
 from service.privacy import subject_data
 from tests.pages.conftest import ANSWERS, Community
-
-OF_MEMBERS = (
-    "base", "_fields", "join", "join_asked", "confirm", "confirm_too_late", "confirmed", "preferences", "unsubscribe", "good_bye", "stayed",
-    "not_on_the_list", "error", "stay", "staying",
-)  # fmt: skip
-
-
-def texts_of_pages() -> set[str]:
-    found: set[str] = set()
-    for name in OF_MEMBERS:
-        with (HERE / "templates" / f"{name}.html").open("rb") as file:
-            for _, _, message, _ in babel_extract(file, ["_"], [], {}):
-                text = message[0] if isinstance(message, tuple) else message
-                found |= {text} if text else set()
-    for consent in (JOIN, JOIN_WITHOUT_MEASURING, PREFERENCES, STAY_WITH_LESS):
-        found |= {getattr(consent, f.name) for f in fields(consent) if f.name != "version"} - {""}
-    return found | set(GROUPS.values()) | {role.value.replace("_", " ").capitalize() + "s" for role in LeadershipRole}
-
-
-@pytest.mark.parametrize("code", [code for code in available() if code != "en"])
-def test_every_text_of_members_pages_is_translated_and_keeps_its_gaps(code: str) -> None:
-    with (LOCALES / f"{code}.po").open("rb") as file:
-        catalogue = read_po(file, locale=code)
-    assert code in LANGUAGES
-    said = {message.id: message.string for message in catalogue if message.id}
-    assert sorted(texts_of_pages() - set(said)) == []
-    gap = re.compile(r"%\(\w+\)s|\{\w+\}")
-    assert [text for text, other in said.items() if sorted(gap.findall(text)) != sorted(gap.findall(other)) or not other] == []
 
 
 async def test_the_page_speaks_what_the_address_or_the_browser_asks_for(community: Community) -> None:

@@ -44,10 +44,12 @@ Mail = Callable[..., Rendered]
 def mail(renderer: Renderer) -> Mail:
     """mail(kind, view, **changes): the kind's sample, changed, as a finished mail."""
 
-    def filled(kind: str, view: View = View.DIRECT, **changes: Any) -> Rendered:
+    def filled(kind: str, view: View = View.DIRECT, language: str = "en", **changes: Any) -> Rendered:
         context = sample(kind) | changes
-        if kind in renderer.letters():
-            return renderer.letter(kind, renderer.draft(kind, context), preferences_url=PREFERENCES, unsubscribe_url=UNSUBSCRIBE, view=view)
-        return renderer.render(kind, MEMBERS | context, view=view)
+        if kind not in renderer.letters():
+            return renderer.render(kind, MEMBERS | context, view=view, language=language)
+        draft = renderer.draft(kind, context, language=language)
+        links = {"preferences_url": PREFERENCES, "unsubscribe_url": UNSUBSCRIBE}
+        return renderer.letter(kind, draft, language=language, view=view, **links)
 
     return filled

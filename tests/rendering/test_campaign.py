@@ -78,7 +78,7 @@ def test_an_interest_must_be_a_merge_field(name: object, renderer: Renderer) -> 
 def test_a_letter_can_go_as_a_campaign_too(renderer: Renderer) -> None:
     from service.rendering import View
 
-    made = renderer.letter("nudge", renderer.draft("nudge", sample("nudge")), view=View.CAMPAIGN)
+    made = renderer.letter("nudge", renderer.draft("nudge", sample("nudge"), language="en"), language="en", view=View.CAMPAIGN)
     assert 'href="*|UNSUB|*"' in made.html
     assert "*|HTML:LIST_ADDRESS_HTML|*" in made.html
     assert "1 Example Street" not in made.html

@@ -128,7 +128,7 @@ def test_a_mail_to_members_without_a_way_out_is_refused(kind: str, forgotten: st
 
 def _filled(renderer: Renderer, kind: str, context: dict[str, Any]) -> None:
     if kind in renderer.letters():
-        renderer.draft(kind, context)
+        renderer.draft(kind, context, language="en")
     else:
         renderer.render(kind, MEMBERS | context)
 
@@ -156,7 +156,7 @@ def test_an_unknown_kind_is_not_found(renderer: Renderer) -> None:
     with pytest.raises(NotFound):
         renderer.render("no_such_kind", {})
     with pytest.raises(NotFound):
-        renderer.draft("newsletter", {})
+        renderer.draft("newsletter", {}, language="en")
     with pytest.raises(NotFound):
         renderer.render("welcome", {})
 

@@ -51,12 +51,12 @@ def test_pictures_and_html_stay_words() -> None:
 
 
 def test_a_top_heading_goes_below_the_mails_own(renderer: Renderer) -> None:
-    made = renderer.letter("nudge", Draft("s", "# Big\n\n## Less"))
+    made = renderer.letter("nudge", Draft("s", "# Big\n\n## Less"), language="en")
     assert Page(made.html).headings == [2, 2]
 
 
 def test_every_element_carries_its_style(renderer: Renderer) -> None:
-    made = renderer.letter("nudge", Draft("s", "p [a](https://x.org)\n\n- li\n\n1. li\n\n> q\n\n## h\n\n### h\n\n---"))
+    made = renderer.letter("nudge", Draft("s", "p [a](https://x.org)\n\n- li\n\n1. li\n\n> q\n\n## h\n\n### h\n\n---"), language="en")
     page = Page(made.html)
     for tag in ("a", "ul", "ol", "li", "blockquote", "h2", "h3", "hr", "p"):
         assert page.attributes(tag)
@@ -64,7 +64,7 @@ def test_every_element_carries_its_style(renderer: Renderer) -> None:
 
 
 def test_what_the_facilitator_edits_is_what_goes(renderer: Renderer) -> None:
-    made = renderer.letter("welcome", Draft("New subject", "Dear Asha,\n\nmy own words {{ not a template }} {% nor this %}"))
+    made = renderer.letter("welcome", Draft("New subject", "Dear Asha,\n\nmy own words {{ not a template }} {% nor this %}"), language="en")
     assert made.subject == "New subject"
     assert "my own words {{ not a template }} {% nor this %}" in made.text
     assert "my own words {{ not a template }} {% nor this %}" in Page(made.html).text

@@ -73,7 +73,7 @@ def test_a_merge_tag_can_not_be_put_together_by_markdown(renderer: Renderer) -> 
         "[*|UNSUB|*](https://example.org/*|UNSUB|*)",
         "<https://x.org/*|EMAIL|*>",
     ):
-        made = renderer.letter("nudge", Draft("*|FNAME|*", body), view=View.CAMPAIGN)
+        made = renderer.letter("nudge", Draft("*|FNAME|*", body), language="en", view=View.CAMPAIGN)
         for part in (made.subject, made.html.replace('href="*|UNSUB|*"', ""), made.text.replace("emails: *|UNSUB|*", "")):
             assert "*|UNSUB|*" not in part
             assert "*|EMAIL|*" not in part
@@ -102,10 +102,10 @@ def test_an_unfit_address_becomes_no_link(address: str, renderer: Renderer, mail
     made = mail("newsletter", items=[item], lead=item)
     assert made.text.count("Title stays") == 2
     assert all(link.startswith(("https:", "*|")) for link in Page(made.html).links)
-    letter = renderer.letter("welcome", Draft("s", f"[words]({address}) <{address}>"))
+    letter = renderer.letter("welcome", Draft("s", f"[words]({address}) <{address}>"), language="en")
     assert letter.links == ()
     with pytest.raises(RenderingError):
-        renderer.draft("sunset", sample("sunset") | {"stay_url": address})
+        renderer.draft("sunset", sample("sunset") | {"stay_url": address}, language="en")
 
 
 @given(st.text())
@@ -178,8 +178,11 @@ def test_a_subject_is_one_line(text: str) -> None:
 
 def test_line_breaks_never_reach_a_subject(renderer: Renderer, mail: Mail) -> None:
     assert mail("reply_forward", subject="Hello\r\nBcc: all@example.org").subject == "Reply from Ben Adeyemi: Hello Bcc: all@example.org"
-    assert renderer.draft("welcome", sample("welcome") | {"first_name": "A\nB"}).subject == "Welcome to Night Team Learning, A B"
-    assert renderer.letter("welcome", Draft("A\r\nBcc: x", "Hello")).subject == "A Bcc: x"
+    assert (
+        renderer.draft("welcome", sample("welcome") | {"first_name": "A\nB"}, language="en").subject
+        == "Welcome to Night Team Learning, A B"
+    )
+    assert renderer.letter("welcome", Draft("A\r\nBcc: x", "Hello"), language="en").subject == "A Bcc: x"
 
 
 def test_a_members_words_are_escaped_not_changed(mail: Mail) -> None:
