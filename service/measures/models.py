@@ -2,8 +2,9 @@
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import BigInteger, Integer
+from sqlalchemy import BigInteger, Index, Integer, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from service.db import WORKED_OUT, JsonType
@@ -72,24 +73,52 @@ class MailTally(_MailNumbers, table=True):
     kind: str = Field(primary_key=True, max_length=30)
 
 
-class LinkMark(SQLModel, table=True):
-    """Links followed from a mail accepted at `at` have changed: what is kept of that time no longer counts. Written by triggers."""
+class LinkChange(SQLModel, table=True):
+    """Clicks that a change adds to what a person did with a link, or takes from it; `at` is when the mail was accepted. Written by triggers
+    beside the change, until the tick folds it into the windows.
+    """
 
-    __tablename__ = "link_mark"
+    __tablename__ = "link_change"
     __table_args__ = _LOG
 
     id: int | None = Field(default=None, primary_key=True, sa_type=_RISING_ID)
     at: datetime = Field(index=True)
+    url: str = Field(max_length=2000)
+    person: UUID
+    clicks: int
 
 
-class KeptLinks(SQLModel, table=True):
-    """The top links of a quarter as they were counted; true while no mark is in it."""
+class LinkWindow(SQLModel, table=True):
+    """A run of time whose links are kept counted: a quarter."""
 
-    __tablename__ = "kept_links"
+    __tablename__ = "link_window"
+    __table_args__ = (UniqueConstraint("start", "end"), _LOG)
+
+    id: int | None = Field(default=None, primary_key=True)
+    start: datetime
+    end: datetime
+    rules: int
+
+
+class LinkPerson(SQLModel, table=True):
+    """How often one person followed one link in the mails of a window; never zero."""
+
+    __tablename__ = "link_person"
     __table_args__ = WORKED_OUT
 
-    start: datetime = Field(primary_key=True)
-    end: datetime = Field(primary_key=True)
-    own_pages: str = Field(primary_key=True, max_length=500)
-    rules: int
-    links: list[list[Any]] = Field(sa_type=JsonType)
+    window_id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    person: UUID = Field(primary_key=True)
+    url: str = Field(primary_key=True, max_length=2000)
+    clicks: int
+
+
+class LinkTally(SQLModel, table=True):
+    """The sum over all people: clicks on a link, and by how many."""
+
+    __tablename__ = "link_tally"
+    __table_args__ = (Index("ix_link_tally_top", "window_id", "clicks"), WORKED_OUT)
+
+    window_id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    url: str = Field(primary_key=True, max_length=2000)
+    clicks: int
+    people: int
