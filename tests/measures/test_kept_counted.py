@@ -96,7 +96,11 @@ class World:
 
     async def click(self) -> None:
         rng, mail = self.rng, await self.one(Delivery)
-        values = {"kind": rng.choice(["click", "click", "open"]), "verdict": rng.choice(["human", "human", "unsure"]), "url": rng.choice(URLS)}
+        values = {
+            "kind": rng.choice(["click", "click", "open"]),
+            "verdict": rng.choice(["human", "human", "unsure"]),
+            "url": rng.choice(URLS),
+        }
         moment = rng.choice(MOMENTS)
         values |= {"key": uuid4().hex, "source": "report", "delivery_id": mail and mail.id}
         self.session.add(EngagementEvent(at=moment, received_at=moment, **values))
