@@ -122,7 +122,7 @@ class Settings(BaseSettings):
     welcome_mode: WelcomeMode = WelcomeMode.REVIEW
     welcome_after_hours: int = Field(0, ge=0, le=720)
     welcome_follow_up_days: int = Field(7, ge=0, le=90)
-    forget_left_after_days: int = Field(730, ge=0, le=36500)
+    forget_left_after_days: int = Field(365, ge=0, le=36500)
     tracking: Switch = Switch.ON
     morning_mail: Switch = Switch.ON
     morning_mail_time: time = time(7, 30)

@@ -16,6 +16,7 @@ from service.messages.models import Message
 from service.messages.rules import TO_FACILITATOR, MessageKind
 from service.parts import Parts
 from service.privacy.erasing import erase
+from service.privacy.strangers import forget_never_confirmed
 
 KIND = "retention"
 EVERY = timedelta(days=1)
@@ -33,7 +34,9 @@ BY = "retention"
 
 
 async def keep_retention(parts: Parts) -> int | None:
-    """The daily run: blank what has passed its time, erase who left long ago; how many rows changed. None when it ran within a day."""
+    """The daily run: blank what has passed its time, erase who left or never came long ago; how many rows changed. None when it ran within
+    a day.
+    """
     now = parts.clock.now()
     async with parts.database.transaction() as session:
         done = select(Job.id).where(Job.kind == KIND, col(Job.created_at) > now - EVERY)
@@ -44,7 +47,7 @@ async def keep_retention(parts: Parts) -> int | None:
         job = Job(kind=KIND, status=JobStatus.DONE, total=sum(counts.values()), result=dict(counts), created_at=now, finished_at=now)
         job.done = sum(counts.values())
         session.add(job)
-    return job.done + await _forget_who_left(parts, now=now)
+    return job.done + await _forget_who_left(parts, now=now) + await forget_never_confirmed(parts)
 
 
 def _statements(now: datetime) -> Mapping[str, Update]:

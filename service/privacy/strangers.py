@@ -1,7 +1,10 @@
-"""People who asked to join and never confirmed: after the time for it they go, for nobody knows whether they asked at all."""
+"""People who never confirmed: after the time for it they go, for nobody knows whether they asked at all."""
+
+from datetime import datetime, timedelta
 
 from sqlalchemy import exists
 from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from service.members.models import ConsentRecord, JoinRequest, Member, MemberChange
 from service.members.rules import JoinRequestStatus, MemberStatus
@@ -22,6 +25,24 @@ async def forget_strangers(parts: Parts) -> int:
     agreed = exists().where(col(ConsentRecord.member_id) == Member.id)
     known_otherwise = exists().where(col(MemberChange.member_id) == Member.id, col(MemberChange.source) != SOURCE)
     query = select(Member).where(Member.status == MemberStatus.PENDING, ran_out, ~goes_on, ~agreed, ~known_otherwise)
+    return await _forget(parts, query, now=now)
+
+
+async def forget_never_confirmed(parts: Parts) -> int:
+    """Blank people whom somebody recorded FORGET_LEFT_AFTER_DAYS ago and who have not agreed to anything since; how many. They never said
+    no, so there is no suppression: they may still join.
+    """
+    days, now = parts.settings.forget_left_after_days, parts.clock.now()
+    if not days:
+        return 0
+    since = now - timedelta(days=days)
+    changed_since = exists().where(col(MemberChange.member_id) == col(Member.id), col(MemberChange.at) >= since)
+    asks = exists().where(col(JoinRequest.member_id) == Member.id, col(JoinRequest.status) == JoinRequestStatus.UNCONFIRMED)
+    query = select(Member).where(Member.status == MemberStatus.PENDING, col(Member.created_at) < since, ~changed_since, ~asks)
+    return await _forget(parts, query, now=now)
+
+
+async def _forget(parts: Parts, query: SelectOfScalar[Member], *, now: datetime) -> int:
     gone = 0
     while True:
         async with parts.database.transaction() as session:
