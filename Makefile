@@ -66,7 +66,7 @@ texts: .venv/dev.stamp ## bring the catalogues of other languages in step with t
 bench: .venv/dev.stamp ## how fast, each beside its peer or limit: a table and a chart in bench/results/ (QUICK=1: small sizes)
 	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(NAMES)
 
-bench-full: .venv/dev.stamp ## a quarter's measures with 10 million events and 1 million deliveries, on both databases (up to an hour)
+bench-full: .venv/dev.stamp ## a quarter's measures with 10 million events and 1 million deliveries, on both databases (some 20 minutes)
 	@$(BIN)/python -m bench.measures --deliveries 1000000 --events 10000000 --times 20 --limit-ms 50
 
 bench-console: .venv/dev.stamp ## how fast and how heavy each page of the console is, with 10,000 members
