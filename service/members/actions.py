@@ -123,13 +123,27 @@ async def change_member(session: AsyncSession, member: Member, changes: MemberUp
         touch(session, member, before=MemberStatus(member.status), now=now)
     if changes.email is not None and await change_email(session, member, changes.email, source=source, now=now):
         changed.add("email")
-    if "organisation" in given and await assign_organisation(session, member, changes.organisation, source=source, now=now):
-        changed.add("organisation")
+    changed |= await _change_organisation(session, member, changes, source=source, now=now)
     wanted = {purpose: given[name] for name, purpose in PREFERENCES.items() if given.get(name) is not None}
     changed |= {f"preference:{p}" for p in await change_preferences(session, member, wanted, source=source, now=now)}
     changed |= await _change_standing(session, member, changes, source=source, now=now)
     await session.flush()
     return changed
+
+
+async def _change_organisation(session: AsyncSession, member: Member, changes: MemberUpdate, *, source: str, now: datetime) -> set[str]:
+    named, by_hand = "organisation" in changes.model_fields_set, changes.organisation_by_hand
+    if named and by_hand is False:
+        raise InvalidInput.field("organisation_by_hand", "can't be false together with an organisation; leave one of them out")
+    was_by_hand, moved = member.organisation_by_hand, False
+    if named:
+        moved = await assign_organisation(session, member, changes.organisation, source=source, now=now)
+    elif by_hand is not None:
+        member.organisation_by_hand = by_hand
+        session.add(member)
+        moved = await assign_by_domain(session, member, source=source, now=now)
+    turned = not named and was_by_hand != member.organisation_by_hand
+    return {name for name, is_so in (("organisation", moved), ("organisation_by_hand", turned)) if is_so}
 
 
 def _set(member: Member, name: str, value: object) -> bool:

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, String, cast, or_
+from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
@@ -83,10 +84,14 @@ async def _organisation_id(session: AsyncSession, text: str) -> UUID | None:
 
 
 async def list_organisations(session: AsyncSession, page: PageRequest, *, q: str | None = None) -> Page[OrganisationPublic]:
-    """Organisations newest first, those merged into others left out (they are aliases)."""
+    """Organisations newest first, those merged into others left out (they are aliases). `q` looks in names, aliases and domains."""
     query = select(Organisation).where(col(Organisation.merged_into_id).is_(None))
     if q:
-        query = query.where(col(Organisation.name).icontains(q, autoescape=True))
+        alias = aliased(Organisation)
+        called = select(alias.merged_into_id).where(col(alias.name).icontains(q, autoescape=True), col(alias.merged_into_id).is_not(None))
+        held = select(OrganisationDomain.organisation_id).where(col(OrganisationDomain.domain).icontains(q, autoescape=True))
+        known = or_(col(Organisation.id).in_(called), col(Organisation.id).in_(held))
+        query = query.where(or_(col(Organisation.name).icontains(q, autoescape=True), known))
     found = await page_of(session, query, col(Organisation.id), page, OrganisationPublic)
     await _complete(session, found.items)
     return found

@@ -88,12 +88,15 @@ class MemberCreate(SQLModel):
 
 
 class MemberUpdate(SQLModel):
-    """What may change; absent fields stay. `organisation` null: none; a name: that one, whatever the domain says."""
+    """What may change; absent fields stay. `organisation` null: none; a name: that one, whatever the domain says. With
+    `organisation_by_hand` false the address's domain tells it again.
+    """
 
     email: Annotated[str, StringConstraints(max_length=320)] | None = None
     first_name: Line100 | None = None
     last_name: Line100 | None = None
     organisation: Line200 | None = None
+    organisation_by_hand: bool | None = None
     profession: Line100 | None = None
     join_reason: Reason | None = None
     interests: Interests | None = None
@@ -110,7 +113,7 @@ class MemberUpdate(SQLModel):
 
 
 class MemberPublic(SQLModel):
-    """A member as shown. `organisation` is its name."""
+    """A member as shown. `organisation` is its name; `organisation_by_hand`: chosen, so that the address's domain does not change it."""
 
     id: UUID
     email: str
@@ -118,6 +121,7 @@ class MemberPublic(SQLModel):
     last_name: str
     organisation: str | None = None
     organisation_id: UUID | None
+    organisation_by_hand: bool
     profession: str
     join_reason: str
     interests: list[str]

@@ -127,7 +127,8 @@ async def test_patch_changes_what_is_given_and_nothing_else(api: Api) -> None:
     made = await added(api, first_name="Ann", consent=AGREED)
     answer = await api.facilitator.patch(f"members/{made['id']}", json={"last_name": "Lee", "organisation": "LTHT", "wants_nudges": False})
     changed = answer.json()
-    assert {name for name in made if made[name] != changed[name]} == {"last_name", "organisation", "organisation_id", "wants_nudges"}
+    organisation = {"organisation", "organisation_id", "organisation_by_hand"}
+    assert {name for name in made if made[name] != changed[name]} == {"last_name", "wants_nudges"} | organisation
     assert (await api.facilitator.patch(f"members/{made['id']}", json={"organisation": None})).json()["organisation"] is None
     assert (await api.facilitator.patch(f"members/{made['id']}", json={"first_name": None})).status_code == 422
     async with api.parts.database.reading() as session:
@@ -194,7 +195,8 @@ async def test_organisations_are_listed_renamed_and_merged(api: Api) -> None:
     merged = await api.facilitator.post(f"{path}/merge", json={"organisation_id": by_name["LTHT"]["id"]})
     assert (merged.json()["people"], merged.json()["aliases"]) == (2, ["LGI", "LTHT", "leedsth.nhs.uk"])
     assert (await api.viewer.get(f"organisations/{by_name['LTHT']['id']}")).json()["id"] == merged.json()["id"]
-    assert [item["name"] for item in (await api.viewer.get("organisations?q=leeds")).json()["items"]] == ["Leeds Teaching Hospitals"]
+    for q in ("leeds", "ltht", "lgi.nhs"):
+        assert [item["name"] for item in (await api.viewer.get(f"organisations?q={q}")).json()["items"]] == ["Leeds Teaching Hospitals"]
     assert (await api.facilitator.patch(path, json={"domains": ["gmail.com"]})).status_code == 422
     assert {m["organisation"] for m in (await api.viewer.get("members")).json()["items"]} == {"Leeds Teaching Hospitals"}
 
@@ -207,3 +209,23 @@ async def test_viewers_read_and_strangers_do_not_even_that(api: Api) -> None:
     missing = "01890000-0000-7000-8000-000000000000"
     assert (await api.viewer.get(f"members/{missing}")).status_code == 404
     assert (await api.viewer.get("members/not-an-id")).status_code == 422
+
+
+async def test_an_organisation_chosen_by_hand_holds_until_it_is_left_to_the_domain_again(api: Api) -> None:
+    made = await added(api, consent=AGREED)
+    path, home = f"members/{made['id']}", (made["organisation"], False)
+
+    async def changed(**body: object) -> tuple[str | None, bool]:
+        answer = (await api.facilitator.patch(path, json=body)).json()
+        return answer["organisation"], answer["organisation_by_hand"]
+
+    assert await changed(organisation="On loan to the ICB") == ("On loan to the ICB", True)
+    assert await changed(email="cy@leedsth.nhs.uk") == ("On loan to the ICB", True)
+    assert await changed(organisation_by_hand=False) == home
+    assert await changed(organisation_by_hand=True) == (home[0], True)
+    assert await changed(organisation=None) == (None, True)
+    assert await changed(organisation_by_hand=False) == home
+    both = await api.facilitator.patch(path, json={"organisation": "X", "organisation_by_hand": False})
+    assert (both.status_code, both.json()["errors"][0]["pointer"]) == (422, "/organisation_by_hand")
+    told = [entry["text"] for entry in (await api.viewer.get(f"{path}/history")).json() if entry["kind"] == "organisation"]
+    assert told[-4:] == ["belongs to On loan to the ICB", f"belongs to {home[0]}", "belongs to no organisation", f"belongs to {home[0]}"]
