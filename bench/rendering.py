@@ -31,7 +31,7 @@ def bare(context: dict[str, object]) -> Callable[[], object]:
     source = composer(TEMPLATES, Brand.load(TEMPLATES / "brand.json")).get_template(f"{KIND}/body.mjml").render()
     html = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     text = Environment(autoescape=False, loader=FileSystemLoader(TEMPLATES), trim_blocks=True, lstrip_blocks=True)  # noqa: S701
-    ours = Renderer(TEMPLATES, COMMUNITY)._html  # noqa: SLF001  # the same filters, so that the same text can be filled in
+    ours = Renderer(TEMPLATES, COMMUNITY)._templates._html  # noqa: SLF001  # the same filters, so that the same text can be filled in
     for environment in (html, text):
         environment.filters |= ours.filters
         environment.globals["community"] = ours.globals["community"]

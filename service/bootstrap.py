@@ -10,19 +10,21 @@ from pathlib import Path
 from arq.connections import ArqRedis, RedisSettings
 
 from service.checkpoints import dying_at
-from service.clock import clock_from
+from service.clock import Clock, clock_from
 from service.db import Database
 from service.embedded import redis_settings
 from service.limits import LocalLimiter, RedisLimiter
 from service.links import Links
 from service.messages.suppressions import stopped_keys
 from service.parts import Parts
-from service.providers.build import build_providers, build_slots
+from service.providers.at_first_use import ProvidersAtFirstUse
+from service.providers.base import Product
 from service.providers.config import MailchimpConfig, SmtpConfig
+from service.providers.ports import Providers
 from service.queue import Queue, SilentQueue, open_queue
 from service.rendering import Brand, Community, Renderer
-from service.resources.embedding import MiniLM, find_model
-from service.resources.matching import Matcher
+from service.resources.at_first_use import MatcherAtFirstUse
+from service.resources.candidates import Matching
 from service.settings import Settings
 from service.tokens import Tokens
 
@@ -61,6 +63,20 @@ def smtp_config(settings: Settings) -> SmtpConfig | None:
     return SmtpConfig.from_url(settings.smtp_url.get_secret_value()) if settings.uses_smtp else None
 
 
+def make_providers(settings: Settings, redis: ArqRedis | None, clock: Clock) -> ProvidersAtFirstUse:
+    """The adapters of the settings, built at their first use."""
+    config, smtp = mailchimp_config(settings), smtp_config(settings)
+
+    def make() -> Providers:
+        # HTTP clients, TLS, a module for each part of Mailchimp: nothing that a request for a page or a webhook needs
+        from service.providers.build import build_providers, build_slots  # noqa: PLC0415
+
+        return build_providers(config, slots=build_slots(config, redis), clock=clock, smtp=smtp)
+
+    personal = Product.TRANSACTIONAL if config.transactional_key else Product.SMTP if smtp is not None else Product.MARKETING
+    return ProvidersAtFirstUse(make, personal=personal)
+
+
 def make_renderer(settings: Settings) -> Renderer:
     """The templates with the community's own values."""
     return _renderer_for(
@@ -81,8 +97,16 @@ def _renderer_for(community: Community) -> Renderer:
     return Renderer(TEMPLATES, community)
 
 
-def make_matcher() -> Matcher:
-    """Reason-to-resource matching by meaning, or by words alone where the model's weights are not installed."""
+def make_matcher() -> Matching:
+    """Reason-to-resource matching by meaning, or by words alone where the model's weights are not installed; loaded at its first use."""
+    return MatcherAtFirstUse(_load_matcher)
+
+
+def _load_matcher() -> Matching:
+    # numpy, the network, the stemmer: half a second and 60 MB that only a process that matches pays for
+    from service.resources.embedding import MiniLM, find_model  # noqa: PLC0415
+    from service.resources.matching import Matcher  # noqa: PLC0415
+
     try:
         return Matcher(MiniLM(find_model()))
     except (OSError, RuntimeError) as error:
@@ -102,8 +126,7 @@ async def open_parts(settings: Settings, *, redis: RedisSettings | None = None) 
             queue, pool = await open_queue(redis)
             stack.push_async_callback(pool.aclose)
         clock = clock_from(settings.clock_file)
-        config = mailchimp_config(settings)
-        providers = build_providers(config, slots=build_slots(config, pool), clock=clock, smtp=smtp_config(settings))
+        providers = make_providers(settings, pool, clock)
         stack.push_async_callback(providers.close)
         tokens = Tokens(*settings.signing_keys())
         yield Parts(

@@ -34,7 +34,11 @@ def get_parts(request: Request) -> Parts:
 PartsDep = Annotated[Parts, Depends(get_parts)]
 
 
-async def _session(request: Request, parts: PartsDep) -> AsyncIterator[AsyncSession]:
+# These ask the request, not each other: a dependency of a dependency is worked out again for each of 290 routes at every start.
+
+
+async def _session(request: Request) -> AsyncIterator[AsyncSession]:
+    parts = get_parts(request)
     if request.method in {"GET", "HEAD", "OPTIONS"}:
         async with parts.database.reading() as session:
             yield session
@@ -45,16 +49,16 @@ async def _session(request: Request, parts: PartsDep) -> AsyncIterator[AsyncSess
         parts.passing("request.committed")
 
 
-def _now(parts: PartsDep) -> datetime:
-    return parts.clock.now()
+def _now(request: Request) -> datetime:
+    return get_parts(request).clock.now()
 
 
-def _queue(parts: PartsDep) -> Queue:
-    return parts.queue
+def _queue(request: Request) -> Queue:
+    return get_parts(request).queue
 
 
-def _settings(parts: PartsDep) -> Settings:
-    return parts.settings
+def _settings(request: Request) -> Settings:
+    return get_parts(request).settings
 
 
 SessionDep = Annotated[AsyncSession, Depends(_session, scope="function")]

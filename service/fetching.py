@@ -17,15 +17,17 @@ import socket
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import httpx
+if TYPE_CHECKING:
+    import httpx
 
 MAX_BYTES = 5 * 1024 * 1024
 MAX_REDIRECTS = 5
 TOTAL_SECONDS = 30.0
-CONNECT_SECONDS = 5.0
 USER_AGENT = "Kindling (community newsletter; reads feeds)"
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
+OK = 200
 NOT_MODIFIED = 304
 GONE = 410
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
@@ -101,58 +103,6 @@ def is_public(address: Address) -> bool:
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 
-class CheckedTransport(httpx.AsyncBaseTransport):
-    """Connects to checked addresses only. `allow_hosts` (`name` or `name:port`) are not checked: for rehearsals and tests."""
-
-    def __init__(self, inner: httpx.AsyncBaseTransport, *, resolve: Resolve, allow_hosts: frozenset[str]) -> None:
-        self._inner = inner
-        self._resolve = resolve
-        self._allow_hosts = allow_hosts
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Look the host up, check every address, go to the first. Raises AddressRefused and NotReachable."""
-        url = request.url
-        address = await self._checked(url)
-        request.extensions = {**request.extensions, "sni_hostname": url.raw_host.decode("ascii")}  # the certificate must fit the name
-        request.url = url.copy_with(host=address)  # the Host header was made from the name before
-        return await self._inner.handle_async_request(request)
-
-    async def _checked(self, url: httpx.URL) -> str:
-        if url.scheme not in {"http", "https"} or not url.host:
-            raise AddressRefused("Only addresses that start with http:// or https:// can be read.")
-        if url.userinfo:
-            raise AddressRefused("The address holds a name and password. Give one without.")
-        port = url.port or (443 if url.scheme == "https" else 80)
-        try:
-            found = await self._resolve(url.raw_host.decode("ascii").strip("[]"), port)
-        except (OSError, UnicodeError) as error:
-            raise NotReachable("There is no such server. Check the address for a slip.") from error
-        if not found:
-            raise NotReachable("There is no such server. Check the address for a slip.")
-        if not {url.host, f"{url.host}:{port}"} & self._allow_hosts:
-            for text in found:
-                if not is_public(ipaddress.ip_address(text.partition("%")[0])):
-                    raise AddressRefused("The address leads into a private network. Give one that anyone on the web can open.")
-        return found[0].partition("%")[0]
-
-    async def aclose(self) -> None:
-        """Give the connections back."""
-        await self._inner.aclose()
-
-
-def checked_client(
-    *,
-    seconds: float,
-    allow_hosts: frozenset[str] = frozenset(),
-    resolve: Resolve = system_resolve,
-    transport: httpx.AsyncBaseTransport | None = None,
-) -> httpx.AsyncClient:
-    """A client that connects to checked addresses only and follows no redirect; a request may raise FetchProblem."""
-    inner = transport or httpx.AsyncHTTPTransport(trust_env=False)
-    checked = CheckedTransport(inner, resolve=resolve, allow_hosts=allow_hosts)
-    return httpx.AsyncClient(transport=checked, timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS), trust_env=False)
-
-
 async def fetch(
     url: str,
     *,
@@ -161,20 +111,24 @@ async def fetch(
     accept: str = "*/*",
     allow_hosts: frozenset[str] = frozenset(),
     resolve: Resolve = system_resolve,
-    transport: httpx.AsyncBaseTransport | None = None,
+    transport: "httpx.AsyncBaseTransport | None" = None,
     max_bytes: int = MAX_BYTES,
     total_seconds: float = TOTAL_SECONDS,
 ) -> Fetched:
     """Read one address, with up to five redirects. `etag` and `last_modified` are those of the last answer: nothing new then
     gives `not_modified`. `max_bytes` 0 only looks whether it answers. Raises FetchProblem; never call it with a transaction open.
     """
+    import httpx  # noqa: PLC0415  # at the first fetch: a process that fetches nothing needs no client
+
+    from service.reaching import checked_client  # noqa: PLC0415
+
     headers = {"User-Agent": USER_AGENT, "Accept": accept, "Accept-Encoding": "gzip"}
     headers |= {"If-None-Match": etag} if etag else {}
     headers |= {"If-Modified-Since": last_modified} if last_modified else {}
     made = checked_client(seconds=total_seconds, allow_hosts=allow_hosts, resolve=resolve, transport=transport)
     try:
         async with asyncio.timeout(total_seconds), made as client:
-            return await _follow(client, url, headers, max_bytes)
+            return await _follow(client, httpx.URL(url), headers, max_bytes)
     except (TimeoutError, httpx.TimeoutException) as error:
         raise TooSlow(f"The server took more than {total_seconds:.0f} seconds. It is tried again later.") from error
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
@@ -183,8 +137,8 @@ async def fetch(
         raise NotReachable("The server does not answer properly. It is tried again later; check the address if it stays so.") from error
 
 
-async def _follow(client: httpx.AsyncClient, url: str, headers: Mapping[str, str], max_bytes: int) -> Fetched:
-    current = httpx.URL(url)
+async def _follow(client: "httpx.AsyncClient", url: "httpx.URL", headers: Mapping[str, str], max_bytes: int) -> Fetched:
+    current = url
     for _ in range(MAX_REDIRECTS + 1):
         asked = client.build_request("GET", current, headers=dict(headers))
         asked.headers["Host"] = current.netloc.decode("ascii")
@@ -201,7 +155,7 @@ async def _follow(client: httpx.AsyncClient, url: str, headers: Mapping[str, str
     raise BadAnswer(f"The address points on more than {MAX_REDIRECTS} times. Give the last one.")
 
 
-async def _read(response: httpx.Response, url: httpx.URL, max_bytes: int) -> Fetched:
+async def _read(response: "httpx.Response", url: "httpx.URL", max_bytes: int) -> Fetched:
     status = response.status_code
     values = response.headers
     kept = (values.get("content-type", ""), values.get("etag", ""), values.get("last-modified", ""))
@@ -209,12 +163,12 @@ async def _read(response: httpx.Response, url: httpx.URL, max_bytes: int) -> Fet
         return Fetched(str(url), b"", *kept, not_modified=True)
     if status == GONE:
         raise BadAnswer("The server says that this was taken away for good. Look for its new address or remove it.", status=status)
-    if status != httpx.codes.OK:
+    if status != OK:
         raise BadAnswer(f"The server answered {status} instead of the content. Open the address in a browser to see why.", status=status)
     return Fetched(str(url), await _body(response, max_bytes) if max_bytes else b"", *kept)
 
 
-async def _body(response: httpx.Response, max_bytes: int) -> bytes:
+async def _body(response: "httpx.Response", max_bytes: int) -> bytes:
     """The body, unpacked piece by piece, so that a small packed answer can't fill the memory."""
     packing = response.headers.get("content-encoding", "identity").strip().lower()
     if packing not in {"identity", "", "gzip", "x-gzip"}:

@@ -5,11 +5,11 @@ without an answer: nobody can know whether the work was committed, so it is neve
 """
 
 import hashlib
+import logging
 import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-import structlog
 from sqlalchemy import delete
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
@@ -26,7 +26,7 @@ from service.errors import Conflict, InvalidInput, LimitReached, ServiceError
 from service.parts import Parts
 from service.problems import AWAY, answer_to
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 HEADER = "idempotency-key"
 REPLAYED = "Idempotency-Replayed"
@@ -252,7 +252,7 @@ async def _settle(parts: Parts, request_key: str, body: _Body, held: _Held) -> N
             row.status, row.content_type, row.body, row.body_hash = held.status, held.content_type[:100], held.text(), digest
             session.add(row)
     except (SQLAlchemyError, OSError) as error:  # the work is done: the caller is told so; a later try hears that the outcome is unknown
-        log.warning("answer not kept", cause=type(error).__name__)
+        log.warning("answer not kept: cause=%s", type(error).__name__)
 
 
 async def _release(parts: Parts, request_key: str) -> None:
@@ -260,4 +260,4 @@ async def _release(parts: Parts, request_key: str) -> None:
         async with parts.database.transaction() as session:
             await (await session.connection()).execute(delete(StoredAnswer).where(col(StoredAnswer.request_key) == request_key))
     except (SQLAlchemyError, OSError) as error:
-        log.warning("key not given back", cause=type(error).__name__)
+        log.warning("key not given back: cause=%s", type(error).__name__)

@@ -10,11 +10,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import Self
 
-from babel.dates import format_datetime
-from babel.lists import format_list
-from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
-
 LOCALES = Path(__file__).resolve().parent / "locales"
 ENGLISH = "en"
 LANGUAGES = {
@@ -49,6 +44,9 @@ def translations(code: str) -> gettext.NullTranslations:
     """The texts of a language; those of English are the texts themselves."""
     if code == ENGLISH or code not in available():
         return gettext.NullTranslations()
+    from babel.messages.mofile import write_mo  # noqa: PLC0415  # Babel takes long to load; English needs none of it
+    from babel.messages.pofile import read_po  # noqa: PLC0415
+
     compiled = BytesIO()
     with (LOCALES / f"{code}.po").open("rb") as file:
         write_mo(compiled, read_po(file, locale=code))
@@ -104,7 +102,11 @@ class _Moment(Said):
     pattern: str
 
     def in_language(self, code: str) -> str:
-        return format_datetime(self.at, self.pattern, locale=code) if code != ENGLISH else str(self)
+        if code == ENGLISH:
+            return str(self)
+        from babel.dates import format_datetime  # noqa: PLC0415  # as above
+
+        return format_datetime(self.at, self.pattern, locale=code)
 
 
 def said_of(count: int, one: str, many: str, /, **values: object) -> Said:
@@ -136,6 +138,8 @@ def listed_in(items: Sequence[str], code: str) -> str:
     if code == ENGLISH:
         *before, last = items
         return f"{', '.join(before)} and {last}" if before else last
+    from babel.lists import format_list  # noqa: PLC0415  # as above
+
     joined = str(format_list(list(items), locale=code))
     # Babel leaves it to us whether Welsh says `a` or, before a vowel, `ac`
     return joined.replace(" a(c) ", " ac " if items[-1].lstrip("“‘'\"*_ ")[:1].lower() in _VOWELS else " a ")

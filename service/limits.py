@@ -5,19 +5,19 @@ What is counted is named by a digest: no address and no key stands in Redis. Imp
 
 import asyncio
 import hashlib
+import logging
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from service.errors import Unavailable
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 1.0
 """So long Redis may take to count; then it is away."""
@@ -162,6 +162,6 @@ class RedisLimiter:
                 milliseconds = int(await self._script(keys=keys, args=[rate.seconds * 1000, rate.most]))
         except (RedisError, OSError) as error:  # a timeout is an OSError
             self._away_until = self._now() + AWAY_SECONDS
-            log.warning("limits can't be counted", cause=type(error).__name__)
+            log.warning("limits can't be counted: cause=%s", type(error).__name__)
             raise Unavailable("Too busy to take this just now. Try again in a minute.") from error
         return math.ceil(milliseconds / 1000)

@@ -3,72 +3,12 @@
 For the inside: the reverse proxy of compose.yaml keeps it from the world.
 """
 
-from collections.abc import Iterable, Iterator
-
 from fastapi import APIRouter, Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric, SummaryMetricFamily
-from prometheus_client.registry import Collector
 
-from service import __version__
 from service.deps import NowDep, PartsDep, SessionDep
-from service.providers.build import MailchimpProviders
-from service.watching import Watched, watch
+from service.watching import watch
 
 router = APIRouter(tags=["health"])
-
-AGES = {
-    "oldest_due": "Age of the oldest one-to-one mail that is due and not yet taken.",
-    "oldest_webhook": "Age of the oldest report of Mailchimp's that is not yet applied.",
-    "since_webhook": "Time since Mailchimp last reported anything.",
-    "since_tick": "Time since a worker last looked for due work.",
-    "since_pull": "Time since Mailchimp's audience was last read through.",
-    "since_report": "Time since a campaign's report was last read.",
-}
-QUANTILES = (0.5, 0.9, 0.99)
-
-
-class _Snapshot(Collector):
-    def __init__(self, seen: Watched, breakers: dict[str, str]) -> None:
-        self._seen = seen
-        self._breakers = breakers
-
-    def collect(self) -> Iterator[Metric]:
-        """Every number of one look."""
-        yield _gauge("kindling_info", "The version that runs.", [((__version__,), 1)], ["version"])
-        waiting = [((name,), count) for name, count in self._seen.backlog.model_dump().items()]
-        yield _gauge("kindling_backlog", "What is due or waits, by kind of work; see /api/v1/backlog.", waiting, ["kind"])
-        yield _gauge(
-            "kindling_webhooks_parked", "Reports that could not be applied and wait for a person.", [((), self._seen.webhooks_parked)]
-        )
-        yield _gauge("kindling_erasures_waiting", "Erasures Mailchimp has not confirmed yet.", [((), self._seen.erasures_waiting)])
-        lately = [((kind, status), count) for (kind, status), count in sorted(self._seen.lately.items())]
-        yield _gauge("kindling_deliveries_last_day", "Deliveries made in the last 24 hours, as they stand.", lately, ["kind", "status"])
-        for name, text in AGES.items():
-            age = getattr(self._seen, name)
-            if age is not None:
-                yield _gauge(f"kindling_{name}_seconds", text, [((), age)])
-        yield self._calls()
-        states = [((product, state), 1) for product, state in sorted(self._breakers.items())]
-        yield _gauge("kindling_breaker", "The circuit breaker of this process, by product.", states, ["product", "state"])
-
-    def _calls(self) -> Metric:
-        calls = self._seen.call_seconds
-        family = SummaryMetricFamily("kindling_provider_call_seconds", "How long the latest one-to-one calls took.")
-        family.add_metric([], count_value=len(calls), sum_value=sum(calls))
-        if calls:
-            for quantile in QUANTILES:
-                value = calls[min(len(calls) - 1, int(quantile * len(calls)))]
-                family.add_sample("kindling_provider_call_seconds", {"quantile": str(quantile)}, value)
-        return family
-
-
-def _gauge(name: str, text: str, values: Iterable[tuple[tuple[str, ...], float]], labels: Iterable[str] = ()) -> Metric:
-    family = GaugeMetricFamily(name, text, labels=list(labels))
-    for label_values, value in values:
-        family.add_metric(list(label_values), value)
-    return family
-
 
 _TEXT = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
 
@@ -76,7 +16,10 @@ _TEXT = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
 @router.get("/metrics", responses=_TEXT, response_class=Response)  # type: ignore[arg-type]
 async def metrics(session: SessionDep, parts: PartsDep, now: NowDep) -> Response:
     """Numbers for Prometheus: backlog, ages, what was sent in the last day, how long Mailchimp takes."""
-    states = parts.providers.breaker_states() if isinstance(parts.providers, MailchimpProviders) else {}
-    registry = CollectorRegistry()
-    registry.register(_Snapshot(await watch(session, now=now), {str(product): str(state) for product, state in states.items()}))
-    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+    from service.prometheus import MEDIA_TYPE, exposition_of  # noqa: PLC0415  # many installations are never asked
+    from service.providers.build import MailchimpProviders  # noqa: PLC0415
+
+    adapters = parts.providers.built()
+    states = adapters.breaker_states() if isinstance(adapters, MailchimpProviders) else {}
+    seen = await watch(session, now=now)
+    return Response(exposition_of(seen, {str(product): str(state) for product, state in states.items()}), media_type=MEDIA_TYPE)

@@ -13,7 +13,7 @@ from service.links import Links
 from service.providers.ports import Providers
 from service.queue import Queue
 from service.rendering import Renderer
-from service.resources.matching import Matcher
+from service.resources.candidates import Matching
 from service.settings import Settings
 from service.tokens import Tokens
 
@@ -33,7 +33,7 @@ class Parts:
     links: Links
     renderer: Renderer
     providers: Providers
-    matcher: Matcher
+    matcher: Matching
     is_stopped: IsStopped
     limiter: Limiter = field(default_factory=LocalLimiter)
     limits: Limits = field(default_factory=Limits)

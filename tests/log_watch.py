@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterator
 
 import pytest
-import structlog
 
 from service.logs import NOISY
 
@@ -42,24 +41,10 @@ class Watch(logging.Handler):
             logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def watch_structlog() -> None:
-    """Send structlog's records the same way."""
-    structlog.configure(
-        processors=[
-            structlog.stdlib.add_log_level,
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(default=repr),
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=False,
-    )
-
-
 @pytest.fixture(scope="session")
 def log_watch() -> Iterator[Watch]:
     """The one handler of the suite."""
     watch = Watch()
-    watch_structlog()
     yield watch
     logging.getLogger().removeHandler(watch)
 

@@ -3,9 +3,8 @@ import subprocess
 import sys
 
 import pytest
-import structlog
 
-from tests.log_watch import Watch, watch_structlog
+from tests.log_watch import Watch
 
 
 @pytest.fixture
@@ -45,13 +44,6 @@ def test_the_watch_reads_tracebacks_too(watch: Watch) -> None:
 )
 def test_the_watch_lets_ids_pass(watch: Watch, message: str) -> None:
     assert logged(watch, message) == []
-
-
-def test_structlog_is_watched(log_watch: Watch) -> None:
-    watch_structlog()
-    structlog.get_logger("service.x").warning("sent", to="ann@ward.example.org")
-    assert len(log_watch.found) == 1
-    log_watch.found.clear()
 
 
 def test_library_loggers_are_watched(log_watch: Watch) -> None:

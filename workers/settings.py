@@ -14,6 +14,7 @@ from arq.worker import Worker, func
 
 from service.bootstrap import open_parts
 from service.messages.sending import release_own
+from service.parts import Parts
 from service.queue import from_bytes, to_bytes
 from service.settings import Settings
 from workers.jobs import JOBS
@@ -52,6 +53,8 @@ def make_worker(settings: Settings, redis: RedisSettings) -> Worker:
         ctx["parts"] = await ctx["stack"].enter_async_context(open_parts(settings, redis=redis))
         if "KINDLING_WORKER" in os.environ:
             await release_own(ctx["parts"], owner=ctx["owner"])
+        parts: Parts = ctx["parts"]
+        parts.renderer.load()  # a template that does not compile stops the start, not the first mail
         log.info("worker started: owner=%s", ctx["owner"])
 
     async def shutdown(ctx: dict[str, Any]) -> None:

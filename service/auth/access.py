@@ -14,7 +14,7 @@ from service.auth.audit import called_from
 from service.auth.flood import address_of, count_call, count_wrong_key, refuse_guessing
 from service.auth.keys import find_key, note_use, use_is_old
 from service.auth.rules import Role, Scope, granted
-from service.deps import NowDep, PartsDep
+from service.deps import get_parts
 from service.errors import NotAllowed, NotSignedIn
 from service.parts import Parts
 
@@ -35,13 +35,13 @@ class Caller:
     scopes: frozenset[Scope]
 
 
-async def get_caller(
-    request: Request, parts: PartsDep, now: NowDep, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]
-) -> Caller:
+async def get_caller(request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]) -> Caller:
     """The caller behind the bearer key. Raises NotSignedIn, with the same words whatever is wrong, and LimitReached.
 
     The console calls within the process for whoever is signed in there.
     """
+    parts = get_parts(request)
+    now = parts.clock.now()
     known = request.scope.get(INSIDE)
     if isinstance(known, Caller):
         called_from(address_of(request))

@@ -12,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from service.bootstrap import open_parts
 from service.campaigns.models import Campaign
 from service.cli.checks import check_migrated
-from service.cli.context import out
+from service.cli.screen import out
 from service.messages.doubt import choices, resolve
 from service.messages.halts import halts
 from service.messages.models import Delivery

@@ -6,7 +6,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from service.backups.restoring import restore_backup
 from service.backups.writing import OnRows, write_backup
-from service.cli.context import out
+from service.cli.screen import out
 from service.clock import clock_from
 from service.db import Database
 from service.migrations import migrate_in_thread, revisions

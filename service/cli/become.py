@@ -2,8 +2,10 @@
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
-from service.settings import Settings
+if TYPE_CHECKING:
+    from service.settings import Settings
 
 
 def become(module: str, *arguments: str) -> None:
@@ -11,7 +13,7 @@ def become(module: str, *arguments: str) -> None:
     os.execv(sys.executable, [sys.executable, "-m", module, *arguments])  # noqa: S606  # our own module, no shell
 
 
-def sandbox_command(settings: Settings) -> list[str]:
+def sandbox_command(settings: "Settings") -> list[str]:
     """How the stand-in for Mailchimp is started: its data under VAR_DIR, on SANDBOX_PORT."""
     command = [sys.executable, "-m", "sandbox", "--port", str(settings.sandbox_port), "--data", str(settings.var_dir / "sandbox")]
     if settings.clock_file is not None:

@@ -8,7 +8,7 @@ from rich.table import Table
 from service.audience.sync_job import due_count, problem_count
 from service.bootstrap import open_parts_with_redis
 from service.cli.checks import check_migrated
-from service.cli.context import out
+from service.cli.screen import out
 from service.db import database_now
 from service.measures.closing import closed_quarters, explained_by_late_signs, recompute_differences
 from service.messages.halts import halts
@@ -115,8 +115,9 @@ async def _mailchimp(parts: Parts) -> AsyncIterator[Finding]:
     async for finding in _exchange(parts):
         yield finding
     yield Finding("personal mail", True, WAYS[parts.providers.personal])
-    if isinstance(parts.providers, MailchimpProviders):
-        can_schedule = (await parts.providers.account_facts()).plan_can_schedule is not False
+    adapters = parts.providers.built()
+    if isinstance(adapters, MailchimpProviders):
+        can_schedule = (await adapters.account_facts()).plan_can_schedule is not False
         timer = (
             "scheduled at Mailchimp for quarter hours, else our own timer sends"
             if can_schedule
@@ -131,8 +132,8 @@ async def _mailchimp(parts: Parts) -> AsyncIterator[Finding]:
             setting = "SMTP_URL" if parts.settings.uses_smtp else "MAILCHIMP_TRANSACTIONAL_KEY"
             yield Finding("personal mail's key", False, str(error), f"Check {setting}.")
             return
-    if isinstance(parts.providers, MailchimpProviders):
-        for finding in await set_up_mailchimp(parts, parts.providers, dry_run=True):
+    if isinstance(adapters, MailchimpProviders):
+        for finding in await set_up_mailchimp(parts, adapters, dry_run=True):
             missing = finding.changed
             yield Finding(finding.name, finding.ok and not missing, finding.detail, finding.mend or "Run `kindling mailchimp setup`.")
 
@@ -170,8 +171,9 @@ async def set_up(settings: Settings, *, dry_run: bool) -> None:
     """Make what is missing at Mailchimp and print each finding."""
     async with open_parts_with_redis(settings) as parts:
         await check_migrated(parts.database)
-        if not isinstance(parts.providers, MailchimpProviders):
+        adapters = parts.providers.built()
+        if not isinstance(adapters, MailchimpProviders):
             return
-        for finding in await set_up_mailchimp(parts, parts.providers, dry_run=dry_run):
+        for finding in await set_up_mailchimp(parts, adapters, dry_run=dry_run):
             mark = "[green]ok[/green]" if finding.ok else "[red]mend[/red]"
             out.print(f"{mark}  {finding.name}: {finding.detail}" + (f"\n    → {finding.mend}" if finding.mend else ""))

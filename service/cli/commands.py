@@ -1,19 +1,22 @@
 """The commands, each a few lines: read the settings, call a feature, show the result."""
 
+import gc
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
 
 from service.auth.rules import Role, Scope
 from service.cli.become import become, sandbox_command
-from service.cli.context import fail, out, run, settings_or_fail
+from service.cli.context import fail, run, settings_or_fail
 from service.messages.rules import Resolution
-from service.settings import Settings
+
+if TYPE_CHECKING:
+    from service.settings import Settings
 
 # Each command imports what it needs when it runs: `kindling --help` and shell completion must not load the whole service.
 
@@ -65,8 +68,8 @@ def up() -> None:
 @app.command("serve")
 def serve_command() -> None:
     """The API alone."""
-    from service.cli.serving import serve
-    from service.cli.up import ensure_given_admin_key
+    gc.disable()  # loading makes many objects and no garbage: looking for some costs a tenth of the start
+    from service.cli.serving import ensure_given_admin_key, serve
 
     settings = settings_or_fail(quiet=False)
     run(ensure_given_admin_key(settings))
@@ -93,7 +96,7 @@ def migrate_command() -> None:
 
     settings = settings_or_fail()
     migrate(settings.database)
-    out.print("The database is up to date.")
+    typer.echo("The database is up to date.")
 
 
 @app.command("demo")
@@ -151,10 +154,10 @@ def create_key_command(
     scope: Annotated[list[Scope] | None, typer.Option(help="narrow the role to this; may be given several times")] = None,
 ) -> None:
     """Make an API key; it is printed once."""
-    out.print(run(_create_key(settings_or_fail(), role, name, scope or [])), soft_wrap=True, markup=False)
+    typer.echo(run(_create_key(settings_or_fail(), role, name, scope or [])))
 
 
-async def _create_key(settings: Settings, role: Role, name: str, scopes: Sequence[Scope]) -> str:
+async def _create_key(settings: "Settings", role: Role, name: str, scopes: Sequence[Scope]) -> str:
     from service.auth.keys import create_key
     from service.cli.up import prepare
     from service.clock import clock_from

@@ -1,22 +1,18 @@
-"""What every command needs: settings or a clear refusal, one event loop, errors as one line with the next step."""
+"""What every command needs: settings or a clear refusal, one event loop, errors as one line with the next step.
+
+What is costly to load is loaded in the function that needs it: `kindling --help` and shell completion answer at once.
+"""
 
 import asyncio
-import sys
 from collections.abc import Coroutine
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import typer
-from rich.console import Console
-from sqlalchemy.exc import SQLAlchemyError
 
-from service.errors import ServiceError
-from service.logs import configure_logs
-from service.providers.base import ProviderError
-from service.settings import Settings, SettingsProblem, load_settings
+if TYPE_CHECKING:
+    from service.settings import Settings
 
 T = TypeVar("T")
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
 
 USAGE = 2
 FAILED = 1
@@ -24,12 +20,15 @@ FAILED = 1
 
 def fail(text: str, *, code: int = FAILED) -> NoReturn:
     """End the command with one line on standard error."""
-    err.print(f"[red]{text}[/red]" if sys.stderr.isatty() else text, soft_wrap=True, markup=sys.stderr.isatty())
+    typer.secho(text, fg="red", err=True)  # no colour where nobody looks
     raise typer.Exit(code)
 
 
-def settings_or_fail(*, quiet: bool = True) -> Settings:
+def settings_or_fail(*, quiet: bool = True) -> "Settings":
     """The settings of the environment; logging is set up. `quiet`: a command for people shows warnings only."""
+    from service.logs import configure_logs  # noqa: PLC0415
+    from service.settings import SettingsProblem, load_settings  # noqa: PLC0415
+
     try:
         settings = load_settings()
         _ = settings.database  # a wrong address is told here, not in the middle of the work
@@ -41,6 +40,11 @@ def settings_or_fail(*, quiet: bool = True) -> Settings:
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run one coroutine; expected errors become one line."""
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
+
+    from service.errors import ServiceError  # noqa: PLC0415
+    from service.providers.base import ProviderError  # noqa: PLC0415
+
     try:
         return asyncio.run(work)
     except ServiceError as error:
@@ -51,4 +55,4 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         fail(f"Mailchimp: {error}. Run `kindling doctor` to see what is wrong.")
 
 
-__all__ = ["err", "fail", "out", "run", "settings_or_fail"]
+__all__ = ["fail", "run", "settings_or_fail"]

@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from service.cli.checks import check_migrated
-from service.cli.context import out
+from service.cli.screen import out
 from service.clock import clock_from
 from service.db import Database
 from service.members.transfer import BatchReport, ImportOptions, import_members

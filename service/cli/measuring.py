@@ -5,7 +5,7 @@ import sys
 from rich.table import Table
 
 from service.cli.checks import check_migrated
-from service.cli.context import out
+from service.cli.screen import out
 from service.clock import clock_from
 from service.db import Database
 from service.measures.closing import measures_of

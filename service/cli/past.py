@@ -9,7 +9,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from service.bootstrap import open_parts
 from service.campaigns.backfill import run_backfill, start_backfill
 from service.cli.checks import check_migrated
-from service.cli.context import fail, out
+from service.cli.context import fail
+from service.cli.screen import out
 from service.clock import clock_from
 from service.db import Database
 from service.events.models import EventsImported

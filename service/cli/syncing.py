@@ -10,7 +10,7 @@ from service.audience.push import push_due
 from service.audience.sync_job import STOPPED, due_count, problem_count
 from service.bootstrap import open_parts_with_redis
 from service.cli.checks import check_migrated
-from service.cli.context import out
+from service.cli.screen import out
 from service.messages.halts import is_halted
 from service.parts import Parts
 from service.providers.base import Product

@@ -10,12 +10,13 @@ from service.auth.keys import create_key, ensure_bootstrap_key, has_admin_key
 from service.auth.rules import Role
 from service.bootstrap import make_matcher, open_parts
 from service.cli.become import sandbox_command
-from service.cli.context import err, fail, out
+from service.cli.context import fail
+from service.cli.screen import err, out
 from service.cli.supervisor import Child, ChildRefused, Supervisor, command_of
 from service.clock import clock_from
 from service.db import Database
 from service.embedded import EmbeddedRedis
-from service.migrations import migrate_in_thread, revisions
+from service.migrations import migrate_in_thread
 from service.providers.base import ProviderError
 from service.providers.build import MailchimpProviders
 from service.providers.findings import Finding
@@ -128,28 +129,12 @@ async def set_up_sandbox(settings: Settings) -> tuple[Finding, ...]:
     """The stand-in is set up like a real account, so that webhooks come in. The signing key of inbound mail is shown in Mailchimp's
     pages only (a facilitator copies it into MAILCHIMP_TRANSACTIONAL_WEBHOOK_KEY): here it is asked for. Raises any ProviderError."""
     async with open_parts(settings) as parts:
-        if not isinstance(parts.providers, MailchimpProviders):
+        adapters = parts.providers.built()
+        if not isinstance(adapters, MailchimpProviders):
             return ()
-        findings = await set_up_mailchimp(parts, parts.providers, dry_run=False)
+        findings = await set_up_mailchimp(parts, adapters, dry_run=False)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{settings.sandbox_port}") as sandbox:
             keys = (await sandbox.get("/_control/keys")).raise_for_status().json()
         for route in keys["inbound"]:
             await keep_key(parts, Source.INBOUND, url=route["url"], secret=route["auth_key"])
     return findings
-
-
-async def ensure_given_admin_key(settings: Settings) -> None:
-    """The key of ADMIN_KEY counts from now on, if one is given and the database is there."""
-    given = settings.admin_key.get_secret_value()
-    if not given:
-        return
-    database = Database(settings.database)
-    try:
-        has, newest = await revisions(database)
-        if has != newest:
-            err.print("ADMIN_KEY counts once the database is up to date: run `kindling migrate`.")
-            return
-        async with database.transaction() as session:
-            await ensure_bootstrap_key(session, given, now=clock_from(settings.clock_file).now())
-    finally:
-        await database.close()

@@ -11,7 +11,8 @@ from service.briefing.shapes import week_public
 from service.briefing.tasks import addresses_of
 from service.briefing.week import Day, week_of
 from service.cli.checks import check_migrated
-from service.cli.context import USAGE, fail, out
+from service.cli.context import USAGE, fail
+from service.cli.screen import out
 from service.clock import YEARS
 from service.settings import Settings
 

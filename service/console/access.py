@@ -17,7 +17,7 @@ from service.console.desk import Desk
 from service.console.inside import Inside
 from service.console.looks import stand_alone
 from service.console.sessions import SEEN_STEP, SignedIn, note_seen, signed_in
-from service.deps import NowDep, PartsDep
+from service.deps import get_parts
 from service.errors import NotAllowed, NotSignedIn, ServiceError
 from service.pages.forms import Form, FormDep
 from service.settings import Settings
@@ -58,8 +58,10 @@ def refuse_other_sites(request: Request) -> None:
         raise FROM_ELSEWHERE
 
 
-async def at_the_desk(request: Request, parts: PartsDep, now: NowDep) -> Desk:
+async def at_the_desk(request: Request) -> Desk:
     """The desk of whoever is signed in. Raises NotSignedIn."""
+    parts = get_parts(request)
+    now = parts.clock.now()
     token = request.cookies.get(cookie_name(parts.settings), "")
     who: SignedIn | None = None
     if token:
@@ -130,7 +132,7 @@ async def _refused(request: Request, error: ServiceError) -> Response:
     parts: Any = request.app.state.parts
     desk: Desk | None = None
     with suppress(NotSignedIn):
-        desk = await at_the_desk(request, parts, parts.clock.now())
+        desk = await at_the_desk(request)
     if desk is None:
         return stand_alone(parts.settings, "refused.html", status=422, text=error.detail)
     return await desk.refusal(error)

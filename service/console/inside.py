@@ -5,9 +5,8 @@ So no rule stands in the console twice. What comes back is the API's JSON; templ
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.auth.access import INSIDE, Caller
@@ -22,6 +21,9 @@ from service.errors import (
     ServiceError,
     Unavailable,
 )
+
+if TYPE_CHECKING:
+    import httpx
 
 Json = Any
 """What the API answers; its shapes are in the OpenAPI document."""
@@ -74,8 +76,10 @@ class Inside:
         items: list[Json] = (await self.get(path, limit=most, **params))["items"]
         return items
 
-    async def call(self, verb: str, path: str, *, params: dict[str, Any] | None = None, **given: Any) -> httpx.Response:
+    async def call(self, verb: str, path: str, *, params: dict[str, Any] | None = None, **given: Any) -> "httpx.Response":
         """One call. Raises our errors as the API means them."""
+        import httpx  # noqa: PLC0415  # at the first page: a process that shows none needs no client
+
         wanted = {name: str(value).lower() if isinstance(value, bool) else value for name, value in (params or {}).items()}
         wanted = {name: value for name, value in wanted.items() if value is not None and value != ""}
         transport = httpx.ASGITransport(app=self._as_caller, client=(self.address or "127.0.0.1", 0))
@@ -91,11 +95,11 @@ class Inside:
         await self.app(scope, receive, send)
 
 
-def _body(answer: httpx.Response) -> Json:
+def _body(answer: "httpx.Response") -> Json:
     return answer.json() if answer.content else None
 
 
-def _error(answer: httpx.Response) -> ServiceError:
+def _error(answer: "httpx.Response") -> ServiceError:
     told = answer.json()
     detail = str(told.get("detail", ""))
     if answer.status_code == 429:

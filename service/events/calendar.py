@@ -1,12 +1,14 @@
 """Events as iCalendar (RFC 5545): one file per event and the feed of what is coming. Pure."""
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-import icalendar
 
 from service.events.models import Event, EventStatus
 from service.settings import Settings
+
+if TYPE_CHECKING:
+    import icalendar
 
 MEDIA_TYPE = "text/calendar; charset=utf-8"
 
@@ -21,6 +23,8 @@ def calendar(events: Iterable[Event], *, name: str, host: str, pages: str | None
     (our address) entries lead to the event's page, without to the event's own address. With `organiser` (an address) the file of an event
     that is called off says so (METHOD:CANCEL): a calendar that is given it takes the event out.
     """
+    import icalendar  # noqa: PLC0415  # takes long to load and is seldom needed
+
     events = list(events)
     called_off = bool(organiser and events) and all(event.status == EventStatus.CANCELLED for event in events)
     book = icalendar.Calendar()
@@ -37,7 +41,9 @@ def calendar(events: Iterable[Event], *, name: str, host: str, pages: str | None
     return written
 
 
-def _entry(event: Event, host: str, url: str) -> icalendar.Event:
+def _entry(event: Event, host: str, url: str) -> "icalendar.Event":
+    import icalendar  # noqa: PLC0415  # as above
+
     entry = icalendar.Event()
     entry.add("uid", f"{event.id}@{host}")
     entry.add("dtstamp", event.updated_at)

@@ -9,8 +9,6 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo
 
-import holidays
-
 from service.messages.rules import ASKED_FOR, TO_FACILITATOR, MessageKind, SuppressionPurpose, purpose_of
 
 
@@ -57,6 +55,8 @@ def _is_open_day(hours: Hours, day: date) -> bool:
 
 @cache
 def _english_bank_holidays(year: int) -> frozenset[date]:
+    import holidays  # noqa: PLC0415  # takes long to load; a process that sends nothing needs none
+
     return frozenset(holidays.country_holidays("GB", subdiv="ENG", years=year))
 
 

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urljoin
 
-import feedparser
 import nh3
 
 from service.newsletter.hints import is_web_address
@@ -84,6 +83,8 @@ def parse_feed(body: bytes, *, url: str, content_type: str = "") -> ParsedFeed:
 
 
 def _xml_feed(body: bytes, url: str, content_type: str) -> ParsedFeed:
+    import feedparser  # noqa: PLC0415  # takes long to load and is seldom needed
+
     # a stream, never the bytes themselves: feedparser would try to open those as a file name
     headers = {"content-location": url, **({"content-type": content_type} if content_type else {})}
     parsed = feedparser.parse(io.BytesIO(body), response_headers=headers, sanitize_html=False, resolve_relative_uris=False)

@@ -16,10 +16,11 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from standardwebhooks import Webhook
 
-from service.fetching import FetchProblem, checked_client
+from service.fetching import FetchProblem
 from service.outgoing.models import OutgoingCall, OutgoingEndpoint
 from service.outgoing.rules import is_dead, next_try
 from service.parts import Parts
+from service.reaching import checked_client
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,6 @@ prefers, else English.
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from babel import negotiate_locale
 from fastapi import Request
 
 from service.languages import ENGLISH, available, translations, written_in
@@ -34,6 +33,8 @@ async def choose_language(request: Request) -> None:
     if asked in available():
         _spoken.set(Spoken(asked, asked=True))
         return
+    from babel import negotiate_locale  # noqa: PLC0415  # at the first page; it takes long to load
+
     accepted = [part.split(";")[0].strip() for part in request.headers.get("accept-language", "").split(",")][:20]
     _spoken.set(Spoken(negotiate_locale([a for a in accepted if a], available(), sep="-") or ENGLISH))
 

@@ -4,20 +4,25 @@ import hashlib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from service.languages import LANGUAGES, Said, available, in_language, translations
 from service.pages.languages import spoken
 from service.settings import Settings
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 HERE = Path(__file__).resolve().parent
 STATIC = HERE / "static"
 
 
 @cache
-def _environment(language: str) -> Environment:
+def _environment(language: str) -> "Environment":
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415  # at the first page: a process that shows none needs no Jinja
+
     environment = Environment(
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,

@@ -23,7 +23,6 @@ from service.providers.mailchimp_transactional import MailchimpTransactional
 from service.providers.ports import Providers
 from service.providers.retry import Sleep
 from service.providers.slots import LocalSlots, RedisSlots, Slots
-from service.providers.smtp import SmtpMailer
 from service.providers.transactional_http import TransactionalApi, transactional_client
 from service.providers.transactional_setup import check_sending_domain, ensure_inbound, ensure_metadata_index, ensure_webhook
 
@@ -159,4 +158,8 @@ def build_providers(
 def _mailer(config: MailchimpConfig, transactional: TransactionalApi | None, smtp: SmtpConfig | None, *, clock: Clock) -> Mailer | None:
     if transactional is not None:
         return MailchimpTransactional(transactional, searches_per_minute=config.searches_per_minute, now=clock.now)
-    return SmtpMailer(smtp, now=clock.now) if smtp is not None else None
+    if smtp is None:
+        return None
+    from service.providers.smtp import SmtpMailer  # noqa: PLC0415  # most communities have no mail server of their own
+
+    return SmtpMailer(smtp, now=clock.now)

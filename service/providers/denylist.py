@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from service.providers.base import DenylistEntry, Temporary
-from service.providers.failures import scrub
 from service.providers.instants import from_text
+from service.providers.scrubbing import scrub
 from service.providers.transactional_http import TransactionalApi
 
 _FIRST_WAIT_SECONDS = 2.0

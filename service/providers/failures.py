@@ -1,22 +1,13 @@
 """From what happened on the wire to the four error families of `base.py`; shared by both Mailchimp products."""
 
-import re
-
 import httpx
 
 from service.providers.base import Misconfigured, OutcomeUnknown, ProviderError, Rejected, Temporary
-
-_ADDRESS = re.compile(r"[^\s@\"'<>,;:()]+@[^\s@\"'<>,;:()]+")
 
 # Nothing of the request has left us: no connection was made.
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 # The address in the settings can't be used at all.
 UNUSABLE_ADDRESS = (httpx.UnsupportedProtocol, httpx.InvalidURL)
-
-
-def scrub(text: str) -> str:
-    """The provider's words without addresses, at most 500 characters: fit for logs and the facilitator."""
-    return _ADDRESS.sub("(address)", text)[:500]
 
 
 def unknown_or_temporary(title: str, *, reading: bool, status: int | None = None, detail: str = "", instance: str = "") -> ProviderError:

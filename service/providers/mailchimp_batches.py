@@ -2,7 +2,6 @@
 
 import gzip
 import io
-import tarfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
@@ -10,9 +9,9 @@ from typing import Any
 import orjson
 
 from service.providers.base import Contact, ContactProblem, OutcomeUnknown, Rejected
-from service.providers.failures import scrub
 from service.providers.mailchimp_http import BAD_REQUEST, NOT_FOUND, SERVER_ERRORS, TOO_MANY, Json, MarketingApi
 from service.providers.mailchimp_members import contact_of, member_key, tag_changes, upsert
+from service.providers.scrubbing import scrub
 
 _FIRST_WAIT_SECONDS = 1.0
 _LONGEST_WAIT_SECONDS = 15.0
@@ -52,6 +51,8 @@ async def batch_results(api: MarketingApi, batch_id: str) -> list[dict[str, Any]
     except Rejected:  # the link is good for ten minutes; asking again makes a new one
         status = await api.read(lambda sdk: sdk.batches.status(batch_id), _status)
         archive = await api.download(str(status["response_body_url"]))
+    import tarfile  # noqa: PLC0415  # a process that reads no batch results needs none
+
     try:
         return list(_rows(archive))
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, ValueError) as error:
@@ -65,6 +66,8 @@ def _status(answer: Json) -> dict[str, Any]:
 
 
 def _rows(archive: bytes) -> Iterator[dict[str, Any]]:
+    import tarfile  # noqa: PLC0415  # as above
+
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
         for member in tar:
             file = tar.extractfile(member) if member.isfile() else None

@@ -1,17 +1,16 @@
 """Between our Contact and Mailchimp's member documents. Pure."""
 
 import hashlib
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import structlog
-
 from service.providers.base import Contact, ContactProblem, ContactStatus
-from service.providers.failures import scrub
 from service.providers.instants import from_text, to_iso
 from service.providers.merge_fields import cut_fields
+from service.providers.scrubbing import scrub
 
-logger = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 MEMBER_FIELDS = (
     "id", "email_address", "status", "merge_fields", "tags", "language", "timestamp_opt", "ip_opt", "contact_id", "unique_email_id",
@@ -43,7 +42,7 @@ def member_document(contact: Contact) -> dict[str, Any]:
     """What both kinds of write have in common; without status and tags. Values that Mailchimp would cut unsaid are cut here."""
     fitted = cut_fields(contact.merge_fields)
     if fitted.cut:
-        logger.warning("merge_fields_cut", fields=fitted.cut)
+        log.warning("merge fields cut: %s", ", ".join(fitted.cut))
     document: dict[str, Any] = {"email_address": contact.email, "merge_fields": fitted.values}
     if contact.language:
         document["language"] = contact.language

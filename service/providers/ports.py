@@ -6,7 +6,7 @@ from service.providers.base import Audience, Campaigns, Mailer, Product
 from service.providers.reports import Reports
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: `at_first_use` stands for it with properties
 class Providers:
     """Everything the service may send through; `mailer` is None where the account has no Transactional key and no mail server is
     set (personal mail then goes through campaigns).
@@ -21,3 +21,10 @@ class Providers:
     def personal(self) -> Product:
         """What personal mail leaves through."""
         return self.mailer.product if self.mailer is not None else Product.MARKETING
+
+    def built(self) -> "Providers":
+        """The adapters themselves, where something stands for them until it is needed."""
+        return self
+
+    async def close(self) -> None:
+        """Give back what they hold, when the process ends."""

@@ -6,19 +6,19 @@ holder that dies stops renewing, so its slot comes back by itself. `LocalSlots` 
 
 import asyncio
 import contextlib
+import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol, cast
 
-import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from service.providers.base import Temporary
 
-logger = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 SLOTS_CEILING = 10  # Mailchimp's own limit per user
 HAND_ON_SECONDS = 1.0  # then other processes get their turn
@@ -193,7 +193,7 @@ class RedisSlots:
             try:
                 await self._redis.zrem(self._key, token)
             except RedisError as error:  # the lease ends by itself
-                logger.warning("slot_not_given_back", error=type(error).__name__)
+                log.warning("slot not given back: cause=%s", type(error).__name__)
 
     async def _renew_while_held(self) -> None:
         while True:
@@ -204,7 +204,7 @@ class RedisSlots:
                 try:
                     await self._run(_RENEW, str(round(self._lease_seconds * 1000)), *self._held)
                 except RedisError as error:  # tried again at the next beat
-                    logger.warning("slots_not_renewed", error=type(error).__name__)
+                    log.warning("slots not renewed: cause=%s", type(error).__name__)
 
     async def _run(self, script: str, *arguments: str) -> int:
         return int(await cast("Awaitable[int]", self._redis.eval(script, 1, self._key, *arguments)))

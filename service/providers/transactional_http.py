@@ -4,24 +4,25 @@ Every call is a POST with the key in a fresh body; errors name themselves in the
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
 
 import httpx
 import orjson
-import structlog
 
 from service.providers.base import Misconfigured, ProviderError, Rejected, Temporary
 from service.providers.breaker import Breaker
 from service.providers.certificates import trusted
 from service.providers.config import MailchimpConfig
-from service.providers.failures import from_download, from_transport, scrub, unknown_or_temporary
+from service.providers.failures import from_download, from_transport, unknown_or_temporary
 from service.providers.mailchimp_http import FORBIDDEN, SERVER_ERRORS, TOO_MANY, UNAUTHORISED, UPGRADE_REQUIRED
 from service.providers.retry import Draw, RetryPolicy, Sleep, with_retries
+from service.providers.scrubbing import scrub
 from service.providers.slots import Slots
 
-logger = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Json = Any
@@ -95,7 +96,7 @@ class TransactionalApi:
                 try:
                     return _parsed(await self._post(method, body, reading=reading), parse, reading=reading)
                 except ProviderError as error:
-                    logger.warning("transactional_refused", family=type(error).__name__, title=error.title, status=error.status)
+                    log.warning("transactional refused: family=%s title=%s status=%s", type(error).__name__, error.title, error.status)
                     raise
 
     async def _post(self, method: str, body: Mapping[str, Json], *, reading: bool) -> httpx.Response:

@@ -15,9 +15,9 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from service.providers.failures import scrub
 from service.providers.incoming import ProviderEvent, ProviderEventKind
 from service.providers.instants import from_text, from_unix
+from service.providers.scrubbing import scrub
 
 SIGNATURE_HEADER = "X-Mandrill-Signature"
 EVENTS_FIELD = "mandrill_events"

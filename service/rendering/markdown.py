@@ -5,71 +5,22 @@ written as a heading in it becomes bold words.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import nh3
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
 from markupsafe import Markup
 
-from service.rendering.safety import link_or_empty, markdown_escape
+from service.rendering.safety import markdown_escape
 from service.rendering.values import Palette
 
-
-class _Parser(MarkdownIt):
-    """Markdown whose links lead somewhere from a mailbox: a web page or an address, nothing relative."""
-
-    def validateLink(self, url: str) -> bool:  # noqa: N802 - markdown-it's name
-        return bool(link_or_empty(url))
+if TYPE_CHECKING:
+    from markdown_it.token import Token
 
 
-_PARSER = _Parser("commonmark", {"html": False, "breaks": True}).disable("image")
 _TAGS = {"p", "a", "strong", "em", "ul", "ol", "li", "blockquote", "h2", "h3", "h4", "br", "hr", "code", "pre"}
 _OPENING = re.compile(r"<(p|a|ul|ol|li|blockquote|h2|h3|h4|hr)(?=[ >])")
 _STYLE_FIRST = re.compile(r'<a (style="[^"]*") href="([^"]*)"')  # links are read off a mail by `<a href=`
 _LAST_IN_QUOTE = re.compile(r'<p style="[^"]*">((?:(?!</p>).)*</p>\s*</blockquote>)', re.DOTALL)
-_PASTED = re.compile(r"https?://[^\s<>()\[\]]*[^\s<>()\[\].,;:!?'\"]")
-
-
-@lru_cache(maxsize=32)  # the HTML and the text of one mail come from one parse
-def _parse(source: str, *, brief: bool = False) -> tuple[Token, ...]:
-    tokens = _PARSER.parse(source)
-    in_heading = False
-    for token in tokens:
-        if token.tag == "h1":  # the mail has its own first heading
-            token.tag = "h2"
-        if token.type == "inline":
-            token.children = _with_pasted_links(token.children or [])
-        if brief and token.type in {"heading_open", "heading_close"}:
-            in_heading = token.type == "heading_open"
-            token.type, token.tag = token.type.replace("heading", "paragraph"), "p"
-        elif in_heading and token.type == "inline":
-            bold = Token("strong_open", "strong", 1), Token("strong_close", "strong", -1)
-            token.children = [bold[0], *(token.children or []), bold[1]]
-    return tuple(tokens)
-
-
-def _with_pasted_links(children: Sequence[Token]) -> list[Token]:
-    """Makes bare web addresses links, as anybody who pastes one expects."""
-    made: list[Token] = []
-    inside = 0
-    for child in children:
-        inside += child.nesting if child.type.startswith("link_") else 0
-        if child.type != "text" or inside:
-            made.append(child)
-            continue
-        position = 0
-        for found in _PASTED.finditer(child.content):
-            address = _PARSER.normalizeLink(found.group())
-            made += [_text(child.content[position : found.start()]), Token("link_open", "a", 1, attrs={"href": address})]
-            made += [_text(found.group()), Token("link_close", "a", -1)]
-            position = found.end()
-        made.append(_text(child.content[position:]))
-    return made
-
-
-def _text(content: str) -> Token:
-    return Token("text", "", 0, content=content)
 
 
 def letter_styles(palette: Palette) -> dict[str, str]:
@@ -103,8 +54,9 @@ def cleaned(html: str, *, tags: frozenset[str] = frozenset(), classes: Sequence[
 
 def to_fragment(source: str, *, brief: bool = False) -> Markup:
     """Cleaned HTML without styles, for a page that has its own."""
-    html = _PARSER.renderer.render(_parse(source, brief=brief), _PARSER.options, {})
-    return Markup(cleaned(html))  # noqa: S704 - cleaned on the spot
+    from service.rendering.parsing import to_raw_html  # noqa: PLC0415  # markdown-it, at the first text: many processes render none
+
+    return Markup(cleaned(to_raw_html(source, brief=brief)))  # noqa: S704 - cleaned on the spot
 
 
 def to_html(source: str, styles: Mapping[str, str], *, brief: bool = False) -> Markup:
@@ -117,7 +69,9 @@ def to_html(source: str, styles: Mapping[str, str], *, brief: bool = False) -> M
 
 def to_text(source: str, *, brief: bool = False) -> str:
     """Readable plain text: paragraphs unwrapped, links as `title: address`, lists with dashes or numbers, quotes with `> `."""
-    return _Blocks(_parse(source, brief=brief)).text()
+    from service.rendering.parsing import parsed  # noqa: PLC0415  # as above
+
+    return _Blocks(parsed(source, brief=brief)).text()
 
 
 def from_plain(text: str) -> str:
@@ -128,7 +82,7 @@ def from_plain(text: str) -> str:
 class _Blocks:
     """Walks the flat token list once; every block becomes some lines, prefixed by the quotes and lists around it."""
 
-    def __init__(self, tokens: Sequence[Token]) -> None:
+    def __init__(self, tokens: "Sequence[Token]") -> None:
         self._tokens = tokens
         self._lines: list[str] = []
         self._prefixes: list[str] = []
@@ -192,7 +146,7 @@ class _Blocks:
         self._lines.append(before.rstrip())
 
 
-def _inline(children: Sequence[Token]) -> str:
+def _inline(children: "Sequence[Token]") -> str:
     parts: list[str] = []
     address, began = "", 0
     for child in children:

@@ -5,8 +5,6 @@ import io
 import re
 from datetime import UTC
 
-import xlsxwriter
-
 from service.members.transfer_cells import guarded
 from service.reports.shapes import Report
 
@@ -16,6 +14,8 @@ _LONGEST_SHEET_NAME = 31
 
 def workbook_of(report: Report) -> bytes:
     """An XLSX workbook: the headline figures, then a sheet for each table, figures as numbers."""
+    import xlsxwriter  # noqa: PLC0415  # takes long to load and is seldom needed
+
     written = io.BytesIO()
     # text stays text: what a mail or a file brought in is no formula and no link
     options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}

@@ -1,17 +1,22 @@
 """The report as one HTML page that stands alone, reads and prints well, and loads nothing."""
 
 from functools import cache
+from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from service.measures.table import shown
 from service.reports.shapes import Cell, Report, Section
 from service.reports.wording import day_text
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
 
 @cache
-def _environment() -> Environment:
+def _environment() -> "Environment":
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415  # at the first page: a process that shows none needs no Jinja
+
     environment = Environment(
         loader=PackageLoader("service.reports"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )

@@ -4,8 +4,6 @@ import json
 import tempfile
 from pathlib import Path
 
-import typst
-
 from service.measures.table import shown
 from service.reports.page import is_number, picture_of
 from service.reports.shapes import Report, Section
@@ -16,6 +14,8 @@ _TEMPLATE = Path(__file__).parent / "templates" / "report.typ"
 
 def pdf_of(report: Report) -> bytes:
     """The PDF. Takes about a second: call it from a thread."""
+    import typst  # noqa: PLC0415  # a native library of 40 MB, for the one report a quarter
+
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         (place / "report.typ").write_bytes(_TEMPLATE.read_bytes())

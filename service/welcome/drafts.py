@@ -15,7 +15,7 @@ from service.messages.rules import MessageKind
 from service.parts import Parts
 from service.rendering import Draft
 from service.resources.actions import ranked_resources
-from service.resources.matching import Match
+from service.resources.candidates import Match
 from service.resources.models import LearningActivity, Resource
 from service.resources.why import explain
 from service.settings import WelcomeMode

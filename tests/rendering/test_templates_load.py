@@ -38,7 +38,7 @@ def test_a_broken_template_stops_the_start_and_names_itself(
 ) -> None:
     (templates / file).write_text(content)
     with pytest.raises(RenderingError) as caught:
-        Renderer(templates, community)
+        Renderer(templates, community).load()
     assert says in str(caught.value)
 
 

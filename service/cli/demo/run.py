@@ -12,10 +12,11 @@ from pydantic import SecretStr
 from service.auth.keys import create_key
 from service.auth.rules import Role
 from service.cli.become import sandbox_command
-from service.cli.context import fail, out
+from service.cli.context import fail
 from service.cli.demo.account import give_account
 from service.cli.demo.story import Stage, tell_story
 from service.cli.demo.timeline import Timeline, TookTooLong
+from service.cli.screen import out
 from service.cli.supervisor import Child, Supervisor, command_of
 from service.cli.up import prepare, set_up_sandbox
 from service.db import Database
