@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from service.settings import LogFormat, Settings
 
-NOISY = ("httpx", "httpcore", "asyncio", "aiosqlite", "urllib3", "uvicorn.access", "bm25s", "arq.worker")
+NOISY = ("httpx", "httpcore", "asyncio", "aiosqlite", "urllib3", "uvicorn.access", "bm25s", "arq.worker", "alembic.runtime")
 """Libraries that log whole addresses at INFO (request lines hold tokens and subscriber hashes), or every tick."""
 
 TRACE = re.compile(r"[A-Za-z0-9._-]{1,40}")

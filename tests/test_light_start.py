@@ -9,8 +9,8 @@ import pytest
 HEAVY = {
     "PIL", "aiosmtplib", "alembic", "babel", "bm25s", "feedparser", "flufl", "holidays", "httpx", "hypothesis", "icalendar", "imap_tools",
     "imaplib", "jinja2", "lxml", "mailchimp_marketing", "mako", "markdown_it", "matplotlib", "mjml", "numpy", "prometheus_client",
-    "pygments", "pytest", "requests", "rich", "safetensors", "schemathesis", "snowballstemmer", "standardwebhooks", "tarfile", "tokenizers", "typst",
-    "urllib3", "workers", "xlsxwriter",
+    "pygments", "pytest", "requests", "rich", "safetensors", "schemathesis", "snowballstemmer", "standardwebhooks", "tarfile",
+    "tokenizers", "typst", "urllib3", "workers", "xlsxwriter",
 }  # fmt: skip
 """Loaded at their first use, inside the function that uses them."""
 NOT_FOR_HELP = HEAVY | {"fastapi", "pydantic", "redis", "sqlalchemy", "uvicorn"}
