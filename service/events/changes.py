@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_datetime
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -155,4 +154,6 @@ def _shown(parts: Parts, change: _Change, member: Member | None, language: str) 
 
 def in_words(at: datetime, zone: ZoneInfo, language: str) -> str:
     """`Thursday 9 July, 12:30`, in the language of the mail."""
+    from babel.dates import format_datetime  # noqa: PLC0415  # takes long to load and is seldom needed
+
     return str(format_datetime(at.astimezone(zone), "EEEE d MMMM, HH:mm", locale=LOCALES.get(language, "en_GB")))
