@@ -94,6 +94,18 @@ async def add_facilitator(session: AsyncSession, *, name: str, email: str, by: s
     return row
 
 
+async def gets_morning_mail(session: AsyncSession, *, name: str, email: str, wanted: bool, by: str, now: datetime) -> None:
+    """Somebody who signs in is among those who run the community, or is not any more. The one FACILITATOR_EMAIL names stays: the setting
+    decides.
+    """
+    address, key = read_address(email)
+    row = (await session.exec(select(Facilitator).where(Facilitator.email_key == key).with_for_update())).one_or_none()
+    if row is None and wanted:
+        await add_facilitator(session, name=name, email=address, by=by, now=now)
+    elif row is not None and row.active != wanted and not row.from_settings:
+        await change_facilitator(session, row.id, name=name if wanted else None, active=wanted, by=by, now=now)
+
+
 async def change_facilitator(
     session: AsyncSession, facilitator_id: UUID, *, name: str | None, active: bool | None, by: str, now: datetime
 ) -> Facilitator:

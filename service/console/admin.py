@@ -18,6 +18,7 @@ from service.pages.forms import Form
 from service.settings import Settings
 
 router = APIRouter(route_class=ConsoleRoute)
+FRESH = {"role": ["facilitator"], "key_role": ["facilitator"], "morning_mail": ["yes"]}
 KEYS, AUDIT, SETTINGS = "/console/keys", "/console/audit", "/console/settings"
 ROLES = {
     "viewer": "Viewer: reads",
@@ -39,7 +40,7 @@ async def _keys_page(desk: Desk, form: Form, *, made: Json = None, error: Servic
 @router.get("/keys", dependencies=[Depends(admins_only)])
 async def keys(desk: DeskDep) -> Response:
     """Keys for programs, and people who sign in by mail."""
-    return await _keys_page(desk, Form({"role": ["facilitator"], "key_role": ["facilitator"]}))
+    return await _keys_page(desk, Form(FRESH))
 
 
 @router.post("/keys")
@@ -49,7 +50,7 @@ async def add_key(desk: DeskDep, form: OwnForm) -> Response:
         made = await desk.api.post("/keys", {"name": form.one("key_name"), "role": form.one("key_role")})
     except ServiceError as error:
         return await _keys_page(desk, form, error=error)
-    return await _keys_page(desk, Form({"role": ["facilitator"], "key_role": ["facilitator"]}), made=made)
+    return await _keys_page(desk, Form(FRESH), made=made)
 
 
 @router.post("/keys/{key_id}/revoke")
@@ -68,7 +69,8 @@ async def add_person(desk: DeskDep, form: OwnForm) -> Response:
             raise InvalidInput.field("role", "choose from the list")
         async with desk.parts.database.transaction() as session:
             role = Role(form.one("role"))
-            await allow_person(session, name=form.one("name"), email=form.one("email"), role=role, by=desk.me.actor, now=desk.now)
+            name, email, morning_mail = form.one("name"), form.one("email"), form.ticked("morning_mail")
+            await allow_person(session, name=name, email=email, role=role, morning_mail=morning_mail, by=desk.me.actor, now=desk.now)
     except ServiceError as error:
         return await _keys_page(desk, form, error=error)
     return desk.to(KEYS, done="added")

@@ -10,6 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.auth.audit import record
 from service.auth.rules import Role
+from service.briefing.people import gets_morning_mail
 from service.console.models import ConsolePerson, ConsoleSession, SignInLink
 from service.db import insert_new
 from service.errors import InvalidInput, NotFound
@@ -36,8 +37,12 @@ async def may_sign_in(session: AsyncSession, email: str) -> bool:
     return bool(email) and (await session.exec(query)).first() is not None
 
 
-async def allow_person(session: AsyncSession, *, name: str, email: str, role: Role, by: str, now: datetime) -> ConsolePerson:
-    """Let a person sign in by mail with this role; somebody known gets the new name and role. Raises InvalidInput."""
+async def allow_person(
+    session: AsyncSession, *, name: str, email: str, role: Role, by: str, now: datetime, morning_mail: bool | None = None
+) -> ConsolePerson:
+    """Let a person sign in by mail with this role; somebody known gets the new name and role. `morning_mail`: they are one of those who
+    run the community, or are not; None leaves that as it is. Raises InvalidInput.
+    """
     address, key = read_address(email)
     if not name.strip():
         raise InvalidInput.field("name", "say who it is")
@@ -47,11 +52,13 @@ async def allow_person(session: AsyncSession, *, name: str, email: str, role: Ro
     person.name, person.email, person.role, person.removed_at = name.strip()[:100], address, role, None
     session.add(person)
     record(session, actor=by, action="allow_person", subject_type="person", subject_id=person.id, now=now, role=role)
+    if morning_mail is not None:
+        await gets_morning_mail(session, name=person.name, email=address, wanted=morning_mail, by=by, now=now)
     return person
 
 
 async def remove_person(session: AsyncSession, person_id: UUID, *, by: str, now: datetime) -> None:
-    """They are signed out everywhere and get no link any more. Raises NotFound."""
+    """They are signed out everywhere, and get no link and no morning mail any more: its links act without a sign-in. Raises NotFound."""
     person = await session.get(ConsolePerson, person_id, with_for_update=True)
     if person is None or person.removed_at is not None:
         raise NotFound("There is no such person.")
@@ -59,6 +66,7 @@ async def remove_person(session: AsyncSession, person_id: UUID, *, by: str, now:
     session.add(person)
     mine = (col(ConsoleSession.person_id) == person_id) & col(ConsoleSession.ended_at).is_(None)
     await session.exec(update(ConsoleSession).where(mine).values(ended_at=now).execution_options(synchronize_session=False))
+    await gets_morning_mail(session, name="", email=person.email, wanted=False, by=by, now=now)
     record(session, actor=by, action="remove_person", subject_type="person", subject_id=person_id, now=now)
 
 

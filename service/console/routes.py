@@ -19,6 +19,7 @@ from service.console import (
     requests,
     sign_in,
     stories,
+    team,
     today,
 )
 
@@ -37,6 +38,7 @@ PAGES = (
     measures.router,
     library.router,
     stories.router,
+    team.router,
     attention.router,
     admin.router,
 )

@@ -9,6 +9,7 @@ from service.console.access import ConsoleRoute, DeskDep
 from service.console.desk import Desk
 from service.console.inside import Json
 from service.console.places import place_of
+from service.console.team import me_among
 
 router = APIRouter(route_class=ConsoleRoute)
 AHEAD = frozenset({"draft", "approved", "scheduled", "sending"})
@@ -19,7 +20,8 @@ EVENTS_AHEAD = timedelta(days=14)
 async def today(desk: DeskDep, day: Annotated[str, Query(pattern=r"^(\d{4}-\d{2}-\d{2})?$")] = "") -> Response:
     """The day's work, from the week's briefing; `day` looks at another day of a week."""
     week = await desk.api.get(f"/week/{day}" if day else "/week")
-    return await desk.page("today.html", here="/console", week=week, day=week["day"], place_of=place_of, **await _beside(desk))
+    values = {"week": week, "day": week["day"], "mine": await me_among(desk), **await _beside(desk)}
+    return await desk.page("today.html", here="/console", place_of=place_of, **values)
 
 
 async def _beside(desk: Desk) -> dict[str, Any]:

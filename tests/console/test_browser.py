@@ -62,6 +62,7 @@ PAGES = {
     "stories": "/console/stories",
     "story-new": "/console/stories/new",
     "groups": "/console/groups",
+    "team": "/console/team",
     "attention": "/console/attention",
     "delivery": "/console/attention/{delivery}",
     "settings": "/console/settings",
