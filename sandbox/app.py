@@ -50,7 +50,7 @@ def create_app(config: SandboxConfig | None = None) -> SandboxApp:
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        box.engine.every_tick = lambda: batches.run_pending(box, api)
+        box.engine.every_tick = lambda: batches.run_pending(box, api, spec)
         sending.resume_interrupted(box)
         await box.start()
         yield

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import uvicorn
 
-from sandbox.app import Parts, create_app
+from sandbox.app import create_app
 from sandbox.config import SandboxConfig
+from sandbox.parts import Parts
 
 
 class SandboxServer(uvicorn.Server):

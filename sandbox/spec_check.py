@@ -1,13 +1,15 @@
 """Checking every exchange with the two APIs against Mailchimp's published specs, when they are at hand.
 
-The environment variable MAILCHIMP_SPECS names the folder; the validator is openapi-core, a development dependency.
+The environment variable MAILCHIMP_SPECS names the folder; the validator is openapi-core, a development dependency. With
+MAILCHIMP_SPECS_REPORT naming a file, what does not fit is written there as well, a line of JSON each: so nothing is lost that a sandbox
+found which was killed, or which nobody asked.
 """
 
 import json
 import os
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib.util import find_spec
@@ -44,6 +46,15 @@ class Violation:
     side: str  # request | response
     where: str
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What came back."""
+
+    status: int
+    body: bytes
+    content_type: str
 
 
 @dataclass(slots=True)
@@ -121,8 +132,9 @@ def _api(file: Path, product: str) -> Any:
 class SpecCheck:
     """Validates exchanges; what does not fit and is not on the short list of known mismatches is kept."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, report: Path | None = None) -> None:
         """Find the specs in `folder`; they are loaded when first needed. Raises FileNotFoundError."""
+        self._report = report
         self._files = {"marketing": _only(folder, MARKETING), "transactional": _only(folder, TRANSACTIONAL)}
         self._known: list[Doc] = json.loads(MISMATCHES.read_text())["mismatches"]
         self.checked: Counter[str] = Counter()
@@ -131,14 +143,18 @@ class SpecCheck:
 
     def check(self, product: str, scope: Scope, body: bytes, status: int, answer: bytes, content_type: str) -> None:
         """Validate one exchange and keep what does not fit."""
+        query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        path = _spec_path(product, scope["path"])
+        self.exchange(product, scope["method"], path, query, body, Answered(status, answer, content_type))
+
+    def exchange(self, product: str, method: str, path: str, query: list[tuple[str, str]], body: bytes, answered: Answered) -> None:
+        """Validate one exchange by its parts; `path` is the spec's, without the version in front."""
         from openapi_core.datatypes import RequestParameters  # noqa: PLC0415
 
-        path = _spec_path(product, scope["path"])
-        query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        parameters = RequestParameters(query=_multi(query))
-        request = _Exchange(scope["method"].lower(), path, body or b"", "application/json", parameters)
-        response = _Answer(answer, status, content_type.partition(";")[0] or "application/json")
-        api, operation = _api(self._files[product], product), f"{scope['method']} {path}"
+        parameters, status = RequestParameters(query=_multi(query)), answered.status
+        request = _Exchange(method.lower(), path, body or b"", "application/json", parameters)
+        response = _Answer(answered.body, status, answered.content_type.partition(";")[0] or "application/json")
+        api, operation = _api(self._files[product], product), f"{method} {path}"
         self.checked[product] += 1
         if status < 400:  # a refused request is meant to break the rules
             self._collect(product, operation, "request", lambda: api.validate_request(request))
@@ -163,13 +179,13 @@ class SpecCheck:
                 return
         if len(self.violations) < MAX_KEPT:
             self.violations.append(violation)
+            if self._report is not None:
+                with self._report.open("a", encoding="utf-8") as report:
+                    report.write(json.dumps(asdict(violation)) + "\n")
 
     def body(self) -> Doc:
         """Return what was checked and what did not fit, as JSON data."""
-        found = [
-            {"product": v.product, "operation": v.operation, "side": v.side, "where": v.where, "message": v.message}
-            for v in self.violations
-        ]
+        found = [asdict(violation) for violation in self.violations]
         seen = {self._known[number]["reason"]: times for number, times in self.known_seen.items()}
         return {"checked": dict(self.checked), "violations": found, "known_mismatches": seen}
 
@@ -246,4 +262,5 @@ def spec_check_from_environment() -> SpecCheck | None:
     folder = os.environ.get("MAILCHIMP_SPECS", "")
     if not folder or find_spec("openapi_core") is None:
         return None
-    return SpecCheck(Path(folder))
+    report = os.environ.get("MAILCHIMP_SPECS_REPORT", "")
+    return SpecCheck(Path(folder), Path(report) if report else None)

@@ -18,8 +18,9 @@ from tests.fakes import FakeMailer, FrozenClock, RecordingQueue
 from tests.log_watch import log_watch, nothing_personal_is_logged
 from tests.parts import plain_parts, plain_settings
 from tests.postgres import EmbeddedPostgres, NoPostgres, server_from_environment
+from tests.specs import published_specs
 
-__all__ = ["log_watch", "nothing_personal_is_logged"]
+__all__ = ["log_watch", "nothing_personal_is_logged", "published_specs"]
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import orjson
 
+from sandbox.spec_check import Answered
 from sandbox.store import Doc
 from sandbox.times import iso
 from sandbox.wire import Call, Problem, Reply, invalid, not_found, select
@@ -15,6 +16,7 @@ from sandbox.wire import Call, Problem, Reply, invalid, not_found, select
 if TYPE_CHECKING:
     from sandbox.box import Sandbox
     from sandbox.marketing.api import MarketingApi
+    from sandbox.spec_check import SpecCheck
 
 MAX_PENDING = 500
 RESULT_FILE = 1000
@@ -83,23 +85,23 @@ async def delete_batch(call: Call) -> Reply:
     return Reply(status=204)
 
 
-async def run_pending(box: "Sandbox", api: "MarketingApi") -> int:
+async def run_pending(box: "Sandbox", api: "MarketingApi", spec: "SpecCheck | None" = None) -> int:
     """Carry out every pending batch; answer how many were finished."""
     table = box.state.table("batch")
     todo = [b for b in table.rows.values() if b["status"] != "finished"]
     for batch in todo:
-        await _run(box, api, batch)
+        await _run(box, api, spec, batch)
     return len(todo)
 
 
-async def _run(box: "Sandbox", api: "MarketingApi", batch: Doc) -> None:
+async def _run(box: "Sandbox", api: "MarketingApi", spec: "SpecCheck | None", batch: Doc) -> None:
     table = box.state.table("batch")
     kept = box.store.body(f"batch:{batch['id']}")
     results: list[Doc] = []
     batch |= {"status": "started", "finished_operations": 0, "errored_operations": 0}
     table.save(batch["id"], batch)
     for number, operation in enumerate(kept.get("operations", ()), 1):
-        reply = await _operation(api, operation)
+        reply = await _operation(api, spec, operation)
         batch["finished_operations"] = number
         batch["errored_operations"] += reply.status >= 400
         results.append(
@@ -125,7 +127,7 @@ async def _run(box: "Sandbox", api: "MarketingApi", batch: Doc) -> None:
     box.store.commit()
 
 
-async def _operation(api: "MarketingApi", operation: Doc) -> Reply:
+async def _operation(api: "MarketingApi", spec: "SpecCheck | None", operation: Doc) -> Reply:
     parts = urlsplit(str(operation["path"]))
     query = dict(parse_qsl(parts.query)) | {str(k): _text(v) for k, v in (operation.get("params") or {}).items()}
     body: Any = operation.get("body")
@@ -133,7 +135,12 @@ async def _operation(api: "MarketingApi", operation: Doc) -> Reply:
     path = "/" + parts.path.lstrip("/").removeprefix("3.0/")
     if path.split("/")[1] == "batches":
         return Problem(400, "Bad Request", "Batches cannot hold batches.").reply(api.box.instance())
-    return await api.run(operation["method"], path, query, raw)
+    reply = await api.run(operation["method"], path, query, raw)
+    if spec is not None:
+        spec.exchange(
+            "marketing", operation["method"], path, list(query.items()), raw, Answered(reply.status, reply.raw(), reply.content_type)
+        )
+    return reply
 
 
 def _text(value: Any) -> str:

@@ -137,7 +137,7 @@ async def _apply(parts: Parts, campaign_id: UUID, batch: Sequence[ReportActivity
             if activity.action in SIGNS:
                 signs[delivery.id].append(sign_of(activity))
             elif activity.action in _RECEIPTS:
-                await apply_receipt(session, delivery, _report(activity, campaign_id), now=now)
+                await apply_receipt(session, delivery, _report(activity, campaign_id), now=now, zone=parts.settings.zone)
         await session.flush()
         await record_signs(session, signs, now=now)
 

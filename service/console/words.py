@@ -46,6 +46,7 @@ STATES: Mapping[str, str] = {
     "formal_access_to_knowledge": "training and experts",
     "hard_bounce": "mail came back",
     "soft_bounces": "mail came back several times",
+    "soft-bounce": "mail came back a moment ago, so Mailchimp takes none for a day",
 }
 KINDS: Mapping[str, str] = {
     "discussion": "Discussion",

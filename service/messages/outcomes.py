@@ -2,15 +2,17 @@
 
 import logging
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.messages.models import Delivery
-from service.messages.rules import DeliveryStatus, SuppressionPurpose, SuppressionReason, advanced
+from service.messages.quiet_hours import next_allowed
+from service.messages.rules import SOFT_BOUNCE, DeliveryStatus, MessageKind, SuppressionPurpose, SuppressionReason, advanced, waits_a_day
 from service.messages.suppressions import suppress
 from service.providers.base import Misconfigured, OutcomeUnknown, ProviderError, Rejected, SendResult, SendStatus, Temporary
 
@@ -28,7 +30,9 @@ SUPPRESSION_OF_REJECT = {
     "custom": SuppressionReason.PROVIDER,
     "invalid": SuppressionReason.INVALID,
 }
-"""The provider refuses the address itself: we must not mail it either. `soft-bounce` is lifted by the provider within a day."""
+"""The provider refuses the address itself: we must not mail it either. `soft-bounce` is none of these: see `a_day_later`."""
+DENIED_FOR = timedelta(hours=25)
+"""How long the provider's list holds an address after a soft bounce (a day), and a margin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,7 @@ class Outcome:
     queued_reason: str = ""
     error: str = ""
     retry_seconds: float = 0.0
+    due_at: datetime | None = None
     needs_person: bool = False
     halts: Misconfigured | None = None
 
@@ -49,6 +54,22 @@ def outcome_of_result(result: SendResult) -> Outcome:
     """The provider answered."""
     status = DeliveryStatus.ACCEPTED if result.status is SendStatus.ACCEPTED else DeliveryStatus.REJECTED
     return Outcome(status, provider_id=result.provider_id, reason=result.reason, queued_reason=result.queued_reason)
+
+
+def a_day_later(delivery: Delivery, reason: str, *, now: datetime, zone: ZoneInfo) -> datetime | None:
+    """When a mail that was turned down with this reason is tried again: once the provider's list has let go of an address that bounced
+    softly, within the hours of its kind, on DAYS_TRIED days in all. None: never.
+    """
+    kind = MessageKind(delivery.kind)
+    if reason != SOFT_BOUNCE or not waits_a_day(kind, attempts=delivery.attempts):
+        return None
+    return next_allowed(kind, now + DENIED_FOR, zone)
+
+
+def waiting_a_day(outcome: Outcome, delivery: Delivery, *, now: datetime, zone: ZoneInfo) -> Outcome:
+    """The outcome, or for a mail that is turned down for a day only, one that has it wait: nothing has gone."""
+    due_at = a_day_later(delivery, outcome.reason, now=now, zone=zone) if outcome.status is DeliveryStatus.REJECTED else None
+    return replace(outcome, status=DeliveryStatus.QUEUED, due_at=due_at) if due_at is not None else outcome
 
 
 def outcome_of_error(error: ProviderError, *, attempts: int) -> Outcome:
@@ -96,7 +117,7 @@ async def record_outcome(session: AsyncSession, delivery_id: UUID, fence: int, o
         row.needs_person = outcome.needs_person
         row.reason = outcome.reason[:100]
         if outcome.status is DeliveryStatus.QUEUED:
-            row.due_at = now + timedelta(seconds=outcome.retry_seconds)
+            row.due_at = outcome.due_at or now + timedelta(seconds=outcome.retry_seconds)
         if outcome.status is DeliveryStatus.IN_DOUBT:
             row.looked_up_count = 0
     session.add(row)

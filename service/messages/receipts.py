@@ -2,12 +2,22 @@
 
 from datetime import datetime
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.messages.models import Delivery
-from service.messages.rules import DeliveryStatus, MessageKind, SuppressionPurpose, SuppressionReason, advanced, purpose_of
+from service.messages.outcomes import a_day_later
+from service.messages.rules import (
+    DeliveryStatus,
+    MessageKind,
+    SuppressionPurpose,
+    SuppressionReason,
+    advanced,
+    is_about_an_earlier_try,
+    purpose_of,
+)
 from service.messages.suppressions import suppress
 from service.providers.base import Product
 from service.providers.incoming import ProviderEvent, ProviderEventKind
@@ -25,6 +35,9 @@ _STATUS_OF = {
     ProviderEventKind.UNSUBSCRIBED: DeliveryStatus.DELIVERED,
 }
 """An open proves delivery as well as a receipt does."""
+
+_UNDER_WAY = frozenset({DeliveryStatus.SENDING, DeliveryStatus.IN_DOUBT, DeliveryStatus.ACCEPTED})
+"""Not decided otherwise meanwhile, by a person or by an erasure."""
 
 SOFT_BOUNCES_BEFORE_STOP = 5
 
@@ -46,13 +59,18 @@ async def find_delivery(session: AsyncSession, *, delivery_id: str, provider_id:
     return (await session.exec(query.with_for_update())).first()
 
 
-async def apply_receipt(session: AsyncSession, delivery: Delivery, report: ProviderEvent, *, now: datetime) -> None:
-    """Merge one report into its delivery. The order of reports does not matter and repeats change nothing."""
+async def apply_receipt(session: AsyncSession, delivery: Delivery, report: ProviderEvent, *, now: datetime, zone: ZoneInfo) -> None:
+    """Merge one report into its delivery. The order of reports does not matter and repeats change nothing. `zone`: the community's, for
+    the hours of a mail that is turned down for a day only.
+    """
     told = _STATUS_OF.get(report.kind)
     if told is None:
         return
+    now_is = DeliveryStatus(delivery.status)
+    if told is DeliveryStatus.REJECTED and is_about_an_earlier_try(now_is, delivery.attempts, delivery.provider_id, report.provider_id):
+        return
     at = min(report.at, now)
-    delivery.status = advanced(DeliveryStatus(delivery.status), told)
+    delivery.status = advanced(now_is, told)
     delivery.provider_id = delivery.provider_id or report.provider_id
     if told is not DeliveryStatus.REJECTED:
         delivery.accepted_at = delivery.accepted_at or delivery.sending_at or report.sent_at or at
@@ -69,10 +87,22 @@ async def apply_receipt(session: AsyncSession, delivery: Delivery, report: Provi
             delivery.unsubscribed_at = _earliest(delivery.unsubscribed_at, at)
         case ProviderEventKind.REJECTED:
             delivery.reason = delivery.reason or report.reason[:100]
+            if now_is in _UNDER_WAY:
+                _wait_a_day(delivery, report, now=now, zone=zone)
         case _:
             pass
     session.add(delivery)
     await _stop_where_due(session, delivery, report, now=now)
+
+
+def _wait_a_day(delivery: Delivery, report: ProviderEvent, *, now: datetime, zone: ZoneInfo) -> None:
+    """Turned down for a day only: nothing has gone, and the row waits to be tried again."""
+    due_at = a_day_later(delivery, report.reason, now=now, zone=zone)
+    if due_at is None or delivery.campaign_id is not None or not delivery.email:
+        return
+    delivery.status, delivery.due_at = DeliveryStatus.QUEUED, due_at
+    delivery.provider_id = report.provider_id or delivery.provider_id
+    delivery.accepted_at, delivery.needs_person = None, False
 
 
 def _earliest(known: datetime | None, told: datetime) -> datetime:

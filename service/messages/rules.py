@@ -136,6 +136,26 @@ class SuppressionPurpose(StrEnum):
     NUDGES = "nudges"
 
 
+SOFT_BOUNCE = "soft-bounce"
+"""The provider's word for an address that it refuses for a day, since a mail to it came back for a passing reason."""
+DAYS_TRIED = 3
+STALE_IN_A_DAY = frozenset({MessageKind.SIGN_IN, MessageKind.ALERT, MessageKind.WEEKLY_BRIEFING})
+
+
+def waits_a_day(kind: MessageKind, *, attempts: int) -> bool:
+    """Is a mail that was refused for SOFT_BOUNCE tried again when the day is over? Not what is of no use by then, nor for ever."""
+    return kind not in STALE_IN_A_DAY and attempts < DAYS_TRIED
+
+
+def is_about_an_earlier_try(now_is: DeliveryStatus, attempts: int, provider_id: str, told_id: str) -> bool:
+    """Is a rejection that is reported about a try whose end we know? Each try has its own id at the provider. It is when the row waits
+    to be tried again after just that one, and when a later try has begun.
+    """
+    if now_is is DeliveryStatus.QUEUED and provider_id:
+        return provider_id == told_id
+    return attempts > 1 and provider_id != told_id
+
+
 _PURPOSE_OF = {
     MessageKind.NEWSLETTER: SuppressionPurpose.NEWSLETTER,
     MessageKind.NUDGE: SuppressionPurpose.NUDGES,

@@ -21,7 +21,7 @@ from service.messages.halts import halt, is_halted
 from service.messages.models import Delivery, Message
 from service.messages.once_a_day import put_off
 from service.messages.outbox import REPLY_TO
-from service.messages.outcomes import Outcome, outcome_of_error, outcome_of_result, record_outcome
+from service.messages.outcomes import Outcome, outcome_of_error, outcome_of_result, record_outcome, waiting_a_day
 from service.messages.rules import DeliveryStatus, MessageKind, RecipientFacts, may_send
 from service.messages.suppressions import stops_for
 from service.parts import Parts
@@ -119,6 +119,7 @@ async def claim_due(parts: Parts, *, owner: str, limit: int) -> tuple[list[Claim
                 delivery.sending_at = now
                 delivery.attempts += 1
                 delivery.fence += 1
+                delivery.provider_id, delivery.reason = "", ""  # those of an earlier try
                 delivery.lease_owner, delivery.lease_until = owner, lease_until
                 claims.append(Claim(delivery, message, delivery.fence, call_until))
                 session.add(delivery)
@@ -184,7 +185,7 @@ async def _send(parts: Parts, mailer: Mailer, claim: Claim) -> Outcome:
         log.info("not sent: delivery=%s cause=%s status=%s", claim.delivery.id, error.title, error.status)
         return outcome_of_error(error, attempts=claim.delivery.attempts)
     parts.passing("delivery.called")
-    return outcome_of_result(result)
+    return waiting_a_day(outcome_of_result(result), claim.delivery, now=parts.clock.now(), zone=parts.settings.zone)
 
 
 async def release_own(parts: Parts, *, owner: str) -> int:

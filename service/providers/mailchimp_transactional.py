@@ -48,7 +48,7 @@ class MailchimpTransactional:
             "tags": [kind],
             "limit": SEARCH_LIMIT,
         }
-        return await self._api.read("messages/search", body, lambda answer: _best(answer, delivery_id))
+        return await self._api.read("messages/search", body, lambda answer: _best(answer, delivery_id, since))
 
     async def check(self) -> None:
         """Cheapest proof that the key works. Raises Misconfigured or Temporary."""
@@ -114,9 +114,13 @@ def _first_answer(answer: Json) -> SendResult:
     raise ValueError("unknown status")
 
 
-def _best(rows: Json, delivery_id: str) -> SendResult | None:
-    """The accepted one if there is any: the search matches words, so we compare the id ourselves."""
-    found = [_found(row) for row in rows if _metadata(row).get("delivery_id") == delivery_id]
+def _best(rows: Json, delivery_id: str, since: datetime) -> SendResult | None:
+    """The accepted one if there is any: the search matches words and whole days, so we compare id and time ourselves. What was turned
+    down before `since` was an earlier try.
+    """
+    earliest = since.timestamp()
+    ours = [row for row in rows if _metadata(row).get("delivery_id") == delivery_id and float(row.get("ts") or earliest) >= earliest]
+    found = [_found(row) for row in ours]
     return min(found, key=lambda result: result.status is SendStatus.REJECTED, default=None)
 
 

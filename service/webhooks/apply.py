@@ -105,14 +105,14 @@ async def _outcome(session: AsyncSession, parts: Parts, row: WebhookEvent, repor
         case ProviderEventKind.DENYLIST_CHANGED:
             return await apply_denylist_change(session, report, now=now)
         case _:
-            return await _apply_message_event(session, report, signs, now=now)
+            return await _apply_message_event(session, parts, report, signs, now=now)
 
 
-async def _apply_message_event(session: AsyncSession, report: ProviderEvent, signs: Signs, *, now: datetime) -> str:
+async def _apply_message_event(session: AsyncSession, parts: Parts, report: ProviderEvent, signs: Signs, *, now: datetime) -> str:
     delivery = await find_delivery(session, delivery_id=report.delivery_id, provider_id=report.provider_id)
     if delivery is None:
         raise UnknownDelivery
-    await apply_receipt(session, delivery, report, now=now)
+    await apply_receipt(session, delivery, report, now=now, zone=parts.settings.zone)
     kind = _SIGNS.get(report.kind)
     if kind is not None:
         signs[delivery.id].append(

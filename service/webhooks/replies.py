@@ -66,18 +66,18 @@ async def receive_mail(session: AsyncSession, parts: Parts, report: ProviderEven
     if found.kind in BY_A_PERSON:
         await _forward(session, parts, reply, mail, sender, now=now)
     if found.kind is ReplyKind.BOUNCE and sender.delivery is not None:
-        await _count_bounce(session, sender.delivery, report, now=now)
+        await _count_bounce(session, parts, sender.delivery, report, now=now)
     return found.kind
 
 
-async def _count_bounce(session: AsyncSession, delivery: Delivery, report: ProviderEvent, *, now: datetime) -> None:
+async def _count_bounce(session: AsyncSession, parts: Parts, delivery: Delivery, report: ProviderEvent, *, now: datetime) -> None:
     """It came back to the address only this mail carried, so it is about this delivery."""
     said = bounce_in(report.raw_mail)
     if said is None:
         return
     kind, status = said
     told = ProviderEvent(kind=kind, key=report.key, at=report.at, raw_type="bounce_mail", reason=status or kind)
-    await apply_receipt(session, delivery, told, now=now)
+    await apply_receipt(session, delivery, told, now=now, zone=parts.settings.zone)
 
 
 def _message_key(mail: InboundMail, report: ProviderEvent) -> str:

@@ -1,11 +1,12 @@
-"""Receipts, claims, answers, decisions, suppressions in any order and any number: one delivery, however it comes about, never goes twice
-and ends in one state; what the measures count does not depend on the order.
+"""Receipts, claims, answers, decisions, suppressions, erasures in any order and any number: one delivery, however it comes about, never
+goes twice and ends in one state. That the measures don't depend on the order either: `test_measures_in_any_order.py`.
 """
 
 import asyncio
 import shutil
 import tempfile
 from collections.abc import Coroutine
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -20,19 +21,29 @@ from service.db import Database
 from service.errors import Conflict
 from service.messages.doubt import resolve
 from service.messages.models import Delivery
-from service.messages.outcomes import Outcome, outcome_of_error, outcome_of_result, record_outcome
+from service.messages.outcomes import Outcome, outcome_of_error, outcome_of_result, record_outcome, waiting_a_day
 from service.messages.receipts import apply_receipt
-from service.messages.rules import ACCEPTED_BY_PROVIDER, DeliveryStatus, Resolution, SuppressionPurpose, SuppressionReason, advanced
+from service.messages.rules import (
+    ACCEPTED_BY_PROVIDER,
+    SOFT_BOUNCE,
+    DeliveryStatus,
+    Resolution,
+    SuppressionPurpose,
+    SuppressionReason,
+    advanced,
+)
 from service.messages.sending import Claim, claim_due
 from service.messages.suppressions import suppress
 from service.migrations import migrate
 from service.parts import Parts
+from service.privacy import erase
 from service.providers.base import OutcomeUnknown, Rejected, SendResult, SendStatus, Temporary
 from service.providers.incoming import ProviderEvent, ProviderEventKind
 from tests.conftest import shared_renderer
 from tests.factories import a_delivery, a_member
-from tests.fakes import NOW, FakeMailer, FrozenClock, RecordingQueue
+from tests.fakes import NOW, FrozenClock, RecordingQueue
 from tests.parts import plain_parts, plain_settings
+from tests.privacy.conftest import AllowingMailer, RecordingAudience
 
 T = TypeVar("T")
 D = DeliveryStatus
@@ -77,14 +88,15 @@ class DeliveryMachine(RuleBasedStateMachine):
         shutil.copyfile(template(), self._folder / "k.db")
         self.clock = FrozenClock()
         database = Database(f"sqlite+aiosqlite:///{self._folder / 'k.db'}")
-        self.parts: Parts = plain_parts(
-            database, self.clock, RecordingQueue(), FakeMailer(), shared_renderer(), plain_settings(self._folder)
-        )
+        parts = plain_parts(database, self.clock, RecordingQueue(), AllowingMailer(), shared_renderer(), plain_settings(self._folder))
+        self.parts: Parts = replace(parts, providers=replace(parts.providers, audience=RecordingAudience()))  # type: ignore[arg-type]
         self.claims: list[Claim] = []
         self.taken = 0
         self.sent_by_a_person = 0
         self.reports: list[tuple[ProviderEventKind, datetime]] = []
+        self.denied: list[str] = []
         self.suppressed = False
+        self.erased = False
         self.delivery_id = UUID(int=0)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -119,9 +131,10 @@ class DeliveryMachine(RuleBasedStateMachine):
         if claims:
             assert before.status == D.QUEUED
             assert not self.suppressed
+            assert not self.erased
 
     @precondition(lambda self: self.claims)
-    @rule(answer=st.sampled_from(["taken", "taken, no answer", "refused connection", "rejected"]), data=st.data())
+    @rule(answer=st.sampled_from(["taken", "taken, no answer", "refused connection", "denied for a day", "rejected"]), data=st.data())
     def a_claim_is_carried_out(self, answer: str, data: Any) -> None:
         """By the worker that made it, at once or after others have moved on; only a live claim may call."""
         claim = data.draw(st.sampled_from(self.claims))
@@ -130,11 +143,15 @@ class DeliveryMachine(RuleBasedStateMachine):
             assert not self.run(self._record(claim, outcome_of_result(SendResult(SendStatus.ACCEPTED, "r"))))
             return
         self.taken += answer.startswith("taken")
+        if answer == "denied for a day":
+            self.denied.append(f"denied-{claim.delivery.attempts}")
+        told = outcome_of_result(SendResult(SendStatus.REJECTED, f"denied-{claim.delivery.attempts}", SOFT_BOUNCE))
         outcomes: dict[str, Outcome] = {
             "taken": outcome_of_result(SendResult(SendStatus.ACCEPTED, "remote-1")),
             "taken, no answer": outcome_of_error(OutcomeUnknown("lost"), attempts=1),
             "refused connection": outcome_of_error(Temporary("refused"), attempts=1),
             "rejected": outcome_of_error(Rejected("no"), attempts=1),
+            "denied for a day": waiting_a_day(told, claim.delivery, now=self.clock.now(), zone=self.parts.settings.zone),
         }
         assert self.run(self._record(claim, outcomes[answer]))
 
@@ -158,15 +175,26 @@ class DeliveryMachine(RuleBasedStateMachine):
     def a_report_comes_in(self, kind: ProviderEventKind, minutes: int, times: int) -> None:
         at = NOW + timedelta(minutes=minutes)
         self.reports.append((kind, at))
-
-        async def apply() -> None:
-            async with self.parts.database.transaction() as session:
-                row = await session.get_one(Delivery, self.delivery_id, with_for_update=True)
-                event = ProviderEvent(kind=kind, key=f"{kind}:{minutes}", at=at, raw_type=kind, provider_id="remote-1")
-                await apply_receipt(session, row, event, now=NOW + timedelta(days=1))
-
         for _ in range(times):
-            self.run(apply())
+            self.run(self._report(ProviderEvent(kind=kind, key=f"{kind}:{minutes}", at=at, raw_type=kind, provider_id="remote-1")))
+
+    async def _report(self, event: ProviderEvent) -> None:
+        async with self.parts.database.transaction() as session:
+            row = await session.get_one(Delivery, self.delivery_id, with_for_update=True)
+            await apply_receipt(session, row, event, now=self.clock.now() + timedelta(days=1), zone=self.parts.settings.zone)
+
+    @precondition(lambda self: self.denied)
+    @rule(data=st.data())
+    def that_it_was_denied_is_told_once_more(self, data: Any) -> None:
+        """By webhook, late, perhaps while a later try is under way: it changes nothing."""
+        provider_id, before = data.draw(st.sampled_from(self.denied)), self.row
+        event = ProviderEvent(
+            kind=ProviderEventKind.REJECTED, key=provider_id, at=NOW, raw_type="reject", provider_id=provider_id, reason=SOFT_BOUNCE
+        )
+        self.run(self._report(event))
+        after = self.row
+        if before.status in {D.QUEUED, D.SENDING}:
+            assert (after.status, after.due_at, after.fence) == (before.status, before.due_at, before.fence)
 
     @rule(choice=st.sampled_from([Resolution.CHECK_AGAIN, Resolution.MARK_AS_SENT, Resolution.CANCEL]))
     def a_person_decides(self, choice: Resolution) -> None:
@@ -180,6 +208,7 @@ class DeliveryMachine(RuleBasedStateMachine):
             return
         self.sent_by_a_person += choice is Resolution.MARK_AS_SENT
 
+    @precondition(lambda self: not self.erased)
     @rule()
     def they_unsubscribe(self) -> None:
         async def leave() -> None:
@@ -191,13 +220,27 @@ class DeliveryMachine(RuleBasedStateMachine):
         self.run(leave())
         self.suppressed = True
 
-    @rule(minutes=st.sampled_from([1, 60]))
+    @rule()
+    def they_are_forgotten(self) -> None:
+        member_id = self.row.member_id
+        assert member_id is not None
+        self.run(erase(self.parts, member_id, by="key:test"))
+        self.erased = True
+
+    @rule(minutes=st.sampled_from([1, 60, 26 * 60]))
     def time_passes(self, minutes: int) -> None:
         self.clock.advance(minutes=minutes)
 
     @invariant()
     def it_never_goes_twice(self) -> None:
         assert self.taken <= 1
+
+    @invariant()
+    def nothing_of_who_was_forgotten_comes_back(self) -> None:
+        if self.erased:
+            row = self.row
+            assert (row.email, row.to_name, row.needs_person) == ("", "", False)
+            assert row.status != D.QUEUED
 
     @invariant()
     def what_the_provider_took_is_never_called_unsent(self) -> None:

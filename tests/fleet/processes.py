@@ -60,7 +60,8 @@ class Nursery:
 
 def _plain_environment() -> dict[str, str]:
     """What a program gets that has no settings of its own here."""
-    return {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ} | {"KINDLING_ENV_FILE": ""}
+    kept = ("PATH", "HOME", "LANG", "TMPDIR", "MAILCHIMP_SPECS", "MAILCHIMP_SPECS_REPORT")
+    return {name: os.environ[name] for name in kept if name in os.environ} | {"KINDLING_ENV_FILE": ""}
 
 
 @dataclass

@@ -40,7 +40,9 @@ class Kindling:
         self.folder = folder
         self.port, self.sandbox_port = free_port(), free_port()
         clean = {
-            k: v for k, v in os.environ.items() if k == "MAILCHIMP_SPECS" or not k.startswith(("MAILCHIMP", "DATABASE", "REDIS", "VAR_DIR"))
+            k: v
+            for k, v in os.environ.items()
+            if k.startswith("MAILCHIMP_SPECS") or not k.startswith(("MAILCHIMP", "DATABASE", "REDIS", "VAR_DIR"))
         }
         self._environment = {
             **clean,

@@ -24,7 +24,11 @@ class Demo:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("MAILCHIMP", "DATABASE", "REDIS"))}
+        clean = {
+            name: value
+            for name, value in os.environ.items()
+            if name.startswith("MAILCHIMP_SPECS") or not name.startswith(("MAILCHIMP", "DATABASE", "REDIS"))
+        }
         self.done = subprocess.run(
             [sys.executable, "-m", "service.cli", "demo"],
             cwd=ROOT,

@@ -1,5 +1,6 @@
-"""The published specs as a test: every sandbox of the suite is asked at its end for what did not fit (`tests/providers/sandboxed.py`,
-`tests/sandbox/conftest.py`, `tests/journeys/running.py`); here it is shown that it checks, and what is known not to fit.
+"""The published specs as a test. Every sandbox of the suite, in whatever process, checks every exchange and every operation of a batch,
+and writes what does not fit into one report, which must be empty (`tests/specs.py`); here it is shown that it checks, and what is known
+not to fit.
 """
 
 import json

@@ -9,14 +9,16 @@ from service.messages.doubt import doubt_lapsed, look_up_doubtful, resolve
 from service.messages.halts import halts
 from service.messages.models import Delivery, Suppression
 from service.messages.outcomes import outcome_of_result, record_outcome
+from service.messages.receipts import apply_receipt
 from service.messages.rules import DeliveryStatus, MessageKind, Resolution, SuppressionPurpose, SuppressionReason
 from service.messages.sending import claim_due, deliver_due, release_own
 from service.messages.suppressions import suppress
 from service.parts import Parts
 from service.providers.base import Misconfigured, OutcomeUnknown, Rejected, SendResult, SendStatus, Temporary
+from service.providers.incoming import ProviderEvent, ProviderEventKind
 from tests.api_client import open_api
 from tests.factories import a_delivery, a_member, delivery_now
-from tests.fakes import FakeMailer, FrozenClock, RecordingQueue
+from tests.fakes import NOW, FakeMailer, FrozenClock, RecordingQueue
 
 LOST = OutcomeUnknown("no answer")
 
@@ -170,9 +172,7 @@ async def test_a_refused_key_stops_everything_and_loses_nothing(parts: Parts, ma
     assert mailer.sent == []
 
 
-@pytest.mark.parametrize(
-    ("reason", "suppressed"), [("hard-bounce", True), ("spam", True), ("unsub", True), ("soft-bounce", False), ("rule", False)]
-)
+@pytest.mark.parametrize(("reason", "suppressed"), [("hard-bounce", True), ("spam", True), ("unsub", True), ("rule", False)])
 async def test_a_rejected_recipient_is_suppressed_where_the_address_is_the_cause(
     parts: Parts, mailer: FakeMailer, reason: str, suppressed: bool
 ) -> None:
@@ -254,3 +254,59 @@ async def test_mailchimps_support_reference_stands_beside_what_is_halted(parts: 
     async with open_api(parts) as api:
         [found] = (await api.viewer.get("halts")).json()
     assert (found["title"], found["instance"]) == ("Invalid_Key", "0a1b-2c3d")
+
+
+DENIED = SendResult(SendStatus.REJECTED, "remote-denied", "soft-bounce")
+
+
+def denied_told(provider_id: str) -> ProviderEvent:
+    return ProviderEvent(kind=ProviderEventKind.REJECTED, key="k", at=NOW, raw_type="reject", provider_id=provider_id, reason="soft-bounce")
+
+
+async def told(parts: Parts, row: Delivery, report: ProviderEvent) -> Delivery:
+    async with parts.database.transaction() as session:
+        there = await session.get_one(Delivery, row.id)
+        await apply_receipt(session, there, report, now=parts.clock.now(), zone=parts.settings.zone)
+    return await delivery_now(parts, row.id)
+
+
+async def test_a_mail_refused_for_a_day_waits_and_then_goes_once_whatever_is_told_of_the_refusal(
+    parts: Parts, mailer: FakeMailer, clock: FrozenClock
+) -> None:
+    row = await queued(parts)
+    mailer.script = [DENIED]
+    await deliver_due(parts, owner="w")
+    waits = await delivery_now(parts, row.id)
+    assert (waits.status, waits.reason, waits.provider_id) == (DeliveryStatus.QUEUED, "soft-bounce", "remote-denied")
+    assert waits.due_at >= clock.now() + timedelta(hours=24)
+    assert (await told(parts, row, denied_told("remote-denied"))).status == DeliveryStatus.QUEUED  # the webhook tells it too
+    clock.advance(hours=23)
+    await deliver_due(parts, owner="w")
+    assert mailer.sent == []
+    clock.advance(hours=3)
+    await deliver_due(parts, owner="w")
+    now = await told(parts, row, denied_told("remote-denied"))  # late, about the first try
+    assert (now.status, now.reason, now.attempts, now.provider_id) == (DeliveryStatus.ACCEPTED, "", 2, "remote-1")
+    assert len(mailer.sent) == 1
+
+
+async def test_it_waits_too_when_only_the_webhook_tells_of_the_refusal(parts: Parts, mailer: FakeMailer, clock: FrozenClock) -> None:
+    row = await queued(parts)
+    await deliver_due(parts, owner="w")  # taken at once, turned down a moment later
+    waits = await told(parts, row, denied_told("remote-1"))
+    assert (waits.status, waits.accepted_at, waits.provider_id) == (DeliveryStatus.QUEUED, None, "remote-1")
+    assert (await told(parts, row, denied_told("remote-1"))).due_at == waits.due_at
+    clock.advance(hours=26)
+    await deliver_due(parts, owner="w")
+    assert (await delivery_now(parts, row.id)).status == DeliveryStatus.ACCEPTED
+
+
+async def test_it_is_tried_on_three_days_and_what_is_stale_by_then_is_not(parts: Parts, mailer: FakeMailer, clock: FrozenClock) -> None:
+    row = await queued(parts)
+    stale = await queued(parts, key="sign_in:1", kind=MessageKind.SIGN_IN, email="ben@trust.nhs.uk")
+    mailer.script = [DENIED] * 9
+    for _ in range(5):
+        await deliver_due(parts, owner="w")
+        clock.advance(hours=26)
+    found = [await delivery_now(parts, one.id) for one in (row, stale)]
+    assert [(one.status, one.reason, one.attempts) for one in found] == [("rejected", "soft-bounce", 3), ("rejected", "soft-bounce", 1)]

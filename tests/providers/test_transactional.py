@@ -76,7 +76,8 @@ async def test_a_lost_mail_is_looked_up_by_its_delivery(providers: MailchimpProv
         {"_id": "m2", "state": "bounced", "metadata": {"delivery_id": "d-1"}},
         {"_id": "m3", "state": "sent", "metadata": []},
     ]
-    script.on("POST", "/messages/search.json", answer(rows), answer(rows[:1]), answer(rows[:2]))
+    yesterday = {**rows[1], "ts": (NOW - timedelta(days=1)).timestamp()}  # an earlier try; the search takes whole days
+    script.on("POST", "/messages/search.json", answer(rows), answer([rows[0], yesterday]), answer(rows[:2]))
     assert await providers.mailer.find("d-1", kind="welcome", **WINDOW) == SendResult(SendStatus.ACCEPTED, "m2", "bounced")
     assert script.body()["query"] == "u_delivery_id:d-1"
     assert (script.body()["tags"], script.body()["date_from"], script.body()["date_to"]) == (["welcome"], "2026-07-08", "2026-07-09")
