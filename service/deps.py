@@ -95,7 +95,15 @@ def _page(
     return PageRequest(limit, after)
 
 
+def _long_page(
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = MAX_LIMIT, cursor: Annotated[str | None, Query(max_length=200)] = None
+) -> PageRequest:
+    return _page(limit, cursor)
+
+
 PageDep = Annotated[PageRequest, Depends(_page)]
+LongPageDep = Annotated[PageRequest, Depends(_long_page)]
+"""For lists that are mostly read whole."""
 
 
 class Page(BaseModel, Generic[T]):
@@ -105,6 +113,11 @@ class Page(BaseModel, Generic[T]):
     next_cursor: str | None
 
 
+def cursor_at(position: str) -> str:
+    """What asks for what comes after this position, which `PageRequest.after` then is."""
+    return base64.urlsafe_b64encode(position.encode()).decode()
+
+
 async def page_of(session: AsyncSession, query: Select[Any], ids: Any, page: PageRequest, shape: type[Shape]) -> Page[Shape]:
     """The rows of `query` newest first, by their time-ordered `ids` column (a UUIDv7), one page of them, as `shape`."""
     after = page.after_id()
@@ -112,6 +125,5 @@ async def page_of(session: AsyncSession, query: Select[Any], ids: Any, page: Pag
         query = query.where(ids < after)
     rows = (await session.exec(query.order_by(ids.desc()).limit(page.limit + 1))).all()  # type: ignore[call-overload]
     shown = rows[: page.limit]
-    position = str(shown[-1].id) if len(rows) > page.limit else None
-    cursor = base64.urlsafe_b64encode(position.encode()).decode() if position else None
+    cursor = cursor_at(str(shown[-1].id)) if len(rows) > page.limit else None
     return Page(items=[shape.model_validate(row, from_attributes=True) for row in shown], next_cursor=cursor)

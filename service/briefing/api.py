@@ -4,7 +4,7 @@ from datetime import date
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlmodel import col, select
 
@@ -28,6 +28,7 @@ from service.deps import NowDep, Page, PageDep, PartsDep, SessionDep, page_of
 from service.members.shapes import Line100
 
 router = APIRouter(tags=["week"])
+Whole = Annotated[bool, Query(description="false: only the day asked about is worked out; the others come without their sections")]
 LineKey = Annotated[str, StringConstraints(min_length=3, max_length=100, pattern=r"^[a-z_]+:[A-Za-z0-9:_-]+$")]
 
 
@@ -69,21 +70,21 @@ class ClaimPublic(BaseModel):
 
 
 @router.get("/week")
-async def show_week(session: SessionDep, parts: PartsDep, now: NowDep, caller: CallerDep) -> WeekPublic:
+async def show_week(session: SessionDep, parts: PartsDep, now: NowDep, caller: CallerDep, whole: Whole = True) -> WeekPublic:
     """The facilitator's briefing for today and its week."""
-    return await _week(session, parts, now, caller, now.astimezone(parts.settings.zone).date())
+    return await _week(session, parts, now, caller, now.astimezone(parts.settings.zone).date(), whole)
 
 
 @router.get("/week/{day}")
 async def show_week_of(
-    day: Annotated[Day, Path(alias="day")], session: SessionDep, parts: PartsDep, now: NowDep, caller: CallerDep
+    day: Annotated[Day, Path(alias="day")], session: SessionDep, parts: PartsDep, now: NowDep, caller: CallerDep, whole: Whole = True
 ) -> WeekPublic:
     """The briefing for a date and its week. What waits belongs to today; other days show what is planned, and what was done on them."""
-    return await _week(session, parts, now, caller, day)
+    return await _week(session, parts, now, caller, day, whole)
 
 
-async def _week(session: SessionDep, parts: PartsDep, now: NowDep, caller: CallerDep, day: date) -> WeekPublic:
-    week = await week_of(session, parts, day, now=now)
+async def _week(session: SessionDep, parts: PartsDep, now: NowDep, caller: CallerDep, day: date, whole: bool) -> WeekPublic:
+    week = await week_of(session, parts, day, now=now, whole=whole)
     may_act = {Scope.EDIT, Scope.SEND} <= caller.scopes  # a link does it for whoever holds it
     links = addresses_of(parts, week, now=now) if may_act else {}
     return week_public(week, links, timezone=parts.settings.timezone)

@@ -10,6 +10,7 @@ from service.languages import listed
 from service.members.models import Member
 from service.messages.models import Delivery
 from service.messages.rules import DeliveryStatus, MessageKind
+from service.nudges.candidates import with_cared
 from service.topmembers.actions import questions_asked, top_members
 from service.topmembers.rules import question_for
 
@@ -44,7 +45,7 @@ async def lapsed(scene: Scene) -> list[Line]:
     """Whom to write to, longest quiet first, and one invitation; those written to this week are done."""
     due = await scene.quiet_members()
     lines = []
-    for place, candidate in enumerate(due[:LAPSED]):
+    for place, candidate in enumerate(await with_cared(scene.session, due[:LAPSED])):
         member = candidate.member
         quiet = (scene.now - (member.last_active_at or member.joined_at or member.created_at)).days
         cared = f"Cared about {listed(candidate.cared.topics)}." if candidate.cared.topics else quoted(member.join_reason)

@@ -22,7 +22,7 @@ from service.newsletter.hints import Level
 from service.newsletter.models import ContentItem
 from service.newsletter.rules import ContentKind, ContentStatus, EditionStatus
 from service.newsletter.words import item_text, markdown_of
-from service.nudges.actions import NudgeResult, plan_nudges
+from service.nudges.actions import NudgeResult, decide_nudges, put_in_words
 from service.parts import Parts
 from service.rendering import Draft, from_plain
 from service.stories.asking import Candidate as StoryCandidate
@@ -156,7 +156,7 @@ async def _item(at: At) -> Offer:
 async def due_nudge(session: AsyncSession, parts: Parts, member_id: UUID, *, now: datetime) -> tuple[NudgeResult, Draft]:
     """What is due for a member who has not returned, with its letter. Raises NotFound, and Conflict with the reason why nothing is."""
     member = await get_member(session, member_id)
-    results, _ = await plan_nudges(session, parts, now=now, member_ids=[member_id])
+    results, _ = await put_in_words(session, parts, await decide_nudges(session, parts, now=now, member_ids=[member_id]), now=now)
     found = results[0] if results else None
     if found is None or found.draft is None:
         why = f" ({found.why_not}: {found.detail})".replace("_", " ") if found else ""

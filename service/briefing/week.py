@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from service.briefing import ahead, contacts, daily, editions
 from service.briefing.models import Facilitator
 from service.briefing.people import Rota, claims, rota
-from service.briefing.rules import Line, Section, SectionKey, fit, monday_of, plan_of, week_name
+from service.briefing.rules import Line, Plan, Section, SectionKey, fit, monday_of, plan_of, week_name
 from service.briefing.scene import Scene, Seen
 from service.measures.activity import WEEKDAYS
 from service.parts import Parts
@@ -77,7 +77,7 @@ async def day_for(
     """
     people = found or await rota(session)
     today = now.astimezone(parts.settings.zone).date()
-    plan = plan_of(day, is_working=people.is_working, newsletter_weekday=WEEKDAYS.index(parts.settings.newsletter_weekday))
+    plan = _plan(parts, people, day)
     if not plan.works:
         return Day(day, people.why_not_working(day), 0, ())
     taken = await claims(session, people, today=today)
@@ -86,16 +86,29 @@ async def day_for(
     return Day(day, "", plan.budget, tuple(fit(plan, lambda key: lines[key])))
 
 
+def _plan(parts: Parts, people: Rota, day: date) -> Plan:
+    return plan_of(day, is_working=people.is_working, newsletter_weekday=WEEKDAYS.index(parts.settings.newsletter_weekday))
+
+
+def _outline(parts: Parts, people: Rota, day: date) -> Day:
+    """A day without its sections."""
+    plan = _plan(parts, people, day)
+    return Day(day, "" if plan.works else people.why_not_working(day), plan.budget if plan.works else 0, ())
+
+
 def _claimed(line: Line, taken: Mapping[str, Facilitator], viewer: UUID | None) -> Line:
     owner = taken.get(line.key)
     return line if owner is None or owner.id == viewer else replace(line, claimed_by=owner.name or owner.email)
 
 
-async def week_of(session: AsyncSession, parts: Parts, day: date, *, now: datetime, viewer: UUID | None = None) -> Week:
-    """The ISO week of the day."""
-    found, monday, seen = await rota(session), monday_of(day), Seen()
+async def week_of(session: AsyncSession, parts: Parts, day: date, *, now: datetime, viewer: UUID | None = None, whole: bool = True) -> Week:
+    """The ISO week of the day. Unless `whole`, the other days come without their sections, which is much quicker."""
+    found, seen = await rota(session), Seen()
+    dates = [monday_of(day) + timedelta(days=place) for place in range(DAYS)]
     days = [
-        await day_for(session, parts, monday + timedelta(days=place), now=now, found=found, viewer=viewer, seen=seen)
-        for place in range(DAYS)
+        await day_for(session, parts, one, now=now, found=found, viewer=viewer, seen=seen)
+        if whole or one == day
+        else _outline(parts, found, one)
+        for one in dates
     ]
     return Week(week_name(day), day, now.astimezone(parts.settings.zone).date(), tuple(days))

@@ -55,8 +55,8 @@ def _body(form: Form) -> dict[str, object]:
 
 
 async def _seen(desk: Desk, form: Form) -> Json:
-    """The words as readers get them; nothing where there are none."""
-    if not form.one("summary"):
+    """The words as readers get them; nothing where there are none, or for somebody who may not write any."""
+    if not form.one("summary") or not desk.me.may_change:
         return None
     found = await desk.api.post("/content/preview", {"summary": form.one("summary")})
     return {"html": Markup(cleaned(found["html"])), "text": found["text"]}  # noqa: S704 - cleaned on the spot

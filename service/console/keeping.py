@@ -10,7 +10,7 @@ from service.console.desk import Desk, wrongs
 from service.console.inside import Json
 from service.console.people_shown import people_named
 from service.errors import ServiceError
-from service.nudges.actions import plan_nudges
+from service.nudges.actions import decide_nudges, put_in_words
 from service.nudges.rules import WhyNot
 from service.pages.forms import Form
 
@@ -26,8 +26,8 @@ async def quiet(desk: DeskDep) -> Response:
     The actions themselves: the API writes the note of everybody, and here only the first are read.
     """
     async with desk.parts.database.reading() as session:
-        results, _ = await plan_nudges(session, desk.parts, now=desk.now, at_most=SHOWN)
-    due = [r for r in results if not r.why_not]
+        results = await decide_nudges(session, desk.parts, now=desk.now, at_most=SHOWN)
+        due, _ = await put_in_words(session, desk.parts, [r for r in results if not r.why_not], now=desk.now)
     others = [r for r in results if r.why_not and r.why_not != WhyNot.ENOUGH]
     counts = {"due_count": len(results) - len(others), "other_count": len(others)}
     return await desk.page("nudges.html", here=QUIET, due=due, others=others[:SHOWN], **counts)

@@ -51,8 +51,10 @@ async def quarters(desk: DeskDep) -> Response:
 
 @router.get("/activity")
 async def activity(desk: DeskDep) -> Response:
-    """When members are active, by weekday and hour."""
+    """When members are active, by weekday and hour; as a part of another page, the busiest hour."""
     found = await desk.api.get("/activity")
+    if desk.is_partial:
+        return desk.part("_best_hour.html", activity=found)
     most = max((count for hours in found["matrix"] for count in hours), default=0)
     shades = [[_shade(count, most) for count in hours] for hours in found["matrix"]]
     return await desk.page("activity.html", here=HERE, activity=found, shades=shades)

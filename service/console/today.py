@@ -19,7 +19,7 @@ EVENTS_AHEAD = timedelta(days=14)
 @router.get("")
 async def today(desk: DeskDep, day: Annotated[str, Query(pattern=r"^(\d{4}-\d{2}-\d{2})?$")] = "") -> Response:
     """The day's work, from the week's briefing; `day` looks at another day of a week."""
-    week = await desk.api.get(f"/week/{day}" if day else "/week")
+    week = await desk.api.get(f"/week/{day}" if day else "/week", whole=False)
     values = {"week": week, "day": week["day"], "mine": await me_among(desk), **await _beside(desk)}
     return await desk.page("today.html", here="/console", place_of=place_of, **values)
 
@@ -34,7 +34,6 @@ async def _beside(desk: Desk) -> dict[str, Any]:
         "last": sent,
         "report": await desk.api.get(f"/editions/{sent['id']}/report") if sent else None,
         "events": await _coming(desk),
-        "activity": await desk.api.get("/activity"),
     }
 
 

@@ -8,6 +8,7 @@ from sqlmodel import Field, SQLModel
 
 from service.db import JsonType, new_id
 
+_HUMAN = text("verdict = 'human'")
 _HUMAN_CLICK = text("kind = 'click' AND verdict = 'human'")
 """The part of the events that the links people followed are counted from."""
 
@@ -17,7 +18,7 @@ class EngagementEvent(SQLModel, table=True):
 
     __tablename__ = "engagement_event"
     __table_args__ = (
-        Index("ix_engagement_event_at", "at", "kind"),
+        Index("ix_engagement_event_human", "at", "kind", "member_id", "delivery_id", sqlite_where=_HUMAN, postgresql_where=_HUMAN),
         Index("ix_engagement_event_rules", "rule_version", "kind", "delivery_id"),
         Index("ix_engagement_event_human_click", "delivery_id", "url", sqlite_where=_HUMAN_CLICK, postgresql_where=_HUMAN_CLICK),
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from sqlalchemy import case, func
 from sqlmodel import col, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -18,7 +19,6 @@ from service.messages.sending import never
 from service.parts import Parts
 
 CHUNK = 400
-Received = Mapping[UUID, Sequence[datetime]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,26 +29,27 @@ class MemberStanding:
     score: Score
 
 
-async def received_times(session: AsyncSession, member_ids: Sequence[UUID]) -> Received:
-    """When each of these members (at most CHUNK) was sent mails that did not bounce: what they could have answered."""
-    query = select(Delivery.member_id, Delivery.accepted_at).where(
-        col(Delivery.member_id).in_(list(member_ids)), col(Delivery.accepted_at).is_not(None), col(Delivery.bounced_at).is_(None)
+async def received_since(session: AsyncSession, member_ids: Sequence[UUID]) -> Mapping[UUID, int]:
+    """How many mails that did not bounce each of these members (at most CHUNK) was sent since they were last seen or joined: what they
+    could have answered. Members who were sent none are absent.
+    """
+    joined = func.coalesce(Member.joined_at, Member.created_at)
+    since = case((col(Member.last_active_at) > joined, col(Member.last_active_at)), else_=joined)
+    query = (
+        select(Member.id, func.count())
+        .join(Delivery, col(Delivery.member_id) == Member.id)
+        .where(col(Member.id).in_(list(member_ids)), col(Delivery.accepted_at) > since, col(Delivery.bounced_at).is_(None))
+        .group_by(col(Member.id))
     )
-    found: dict[UUID, list[datetime]] = defaultdict(list)
-    for member_id, at in await session.exec(query):
-        if member_id is not None and at is not None:
-            found[member_id].append(at)
-    return found
+    return dict((await session.exec(query)).all())
 
 
-def standing_now(member: Member, received: Received, *, now: datetime, lapsed_after_days: int) -> Standing:
-    """The member's standing, from the last activity that is kept on them and the mails since."""
-    joined = member.joined_at or member.created_at
-    since = max(joined, member.last_active_at or joined)
+def standing_now(member: Member, received: Mapping[UUID, int], *, now: datetime, lapsed_after_days: int) -> Standing:
+    """The member's standing, from the last activity that is kept on them and `received_since`."""
     return standing(
-        joined_at=joined,
+        joined_at=member.joined_at or member.created_at,
         last_sign_at=member.last_active_at,
-        received_since=sum(1 for at in received.get(member.id, ()) if at > since),
+        received_since=received.get(member.id, 0),
         now=now,
         policy=LapsePolicy(lapsed_after_days=lapsed_after_days),
     )
@@ -59,7 +60,7 @@ async def standings_of(
 ) -> dict[UUID, MemberStanding]:
     """Standing and score of these members (at most CHUNK), in two queries."""
     ids = [member.id for member in members]
-    received = await received_times(session, ids)
+    received = await received_since(session, ids)
     signs = await _signs(session, ids)
     return {
         m.id: MemberStanding(

@@ -1,6 +1,5 @@
 """Routes for the measures and for activity. The routes with an ending stand before the plain one, which would match them too."""
 
-import base64
 from datetime import UTC, date, datetime, time
 from typing import Annotated, Any
 
@@ -10,7 +9,7 @@ from pydantic import BaseModel, Field
 from service.auth.access import CallerDep
 from service.auth.audit import record
 from service.campaigns.backfill import start_backfill
-from service.deps import BAD_CURSOR, NowDep, Page, PageDep, QueueDep, SessionDep, SettingsDep
+from service.deps import BAD_CURSOR, NowDep, Page, PageDep, QueueDep, SessionDep, SettingsDep, cursor_at
 from service.jobs.models import JobPublic
 from service.measures.activity import USUAL_DAYS, Activity, activity
 from service.measures.breakdown import Grouping, breakdown
@@ -45,7 +44,7 @@ async def list_quarters(session: SessionDep, page: PageDep, frame: FrameDep, now
     shown = quarters[: page.limit]
     items = [Headline.of(await measures_of(session, quarter, frame, now=now, restated=False)) for quarter in shown]
     more = len(quarters) > len(shown)
-    return Page(items=items, next_cursor=base64.urlsafe_b64encode(str(shown[-1]).encode()).decode() if more else None)
+    return Page(items=items, next_cursor=cursor_at(str(shown[-1])) if more else None)
 
 
 class PastCampaigns(BaseModel):

@@ -1,7 +1,7 @@
 """Queueing nudges: one personal letter per lapsed member, never two mails on a day, and at the end the question whether to stop."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -16,13 +16,14 @@ from service.messages.quiet_hours import next_allowed
 from service.messages.rules import DeliveryStatus, MessageKind, purpose_of
 from service.newsletter.models import Edition
 from service.newsletter.rules import WAITING
-from service.nudges.candidates import Candidate, nudge_candidates
+from service.nudges.candidates import Candidate, nudge_candidates, with_cared
 from service.nudges.letters import News, draft_letter, news_for_letters
 from service.nudges.rules import WhyNot
 from service.parts import Parts
 from service.rendering import Draft
 
 DAYS_LOOKED_AT = 3
+LOOKED_AT_ONCE = 100
 RUN = "run_nudges"
 
 
@@ -38,22 +39,19 @@ class NudgeResult:
     delivery_id: UUID | None = None
 
 
-async def plan_nudges(
+async def decide_nudges(
     session: AsyncSession, parts: Parts, *, now: datetime, member_ids: Sequence[UUID] = (), at_most: int | None = None
-) -> tuple[list[NudgeResult], News]:
-    """Every candidate with what is due for them and when, or why nothing is; queues nothing. Of more than `at_most` those quiet for
+) -> list[NudgeResult]:
+    """Every candidate with when a mail is due for them, or why none is; still without its words. Of more than `at_most` those quiet for
     longest are taken.
     """
     candidates = await nudge_candidates(session, parts.settings, now=now, member_ids=member_ids)
-    news = await news_for_letters(session, now=now)
     due = [c for c in candidates if c.decision.why_not is None]
-    days = _days(now, parts)
-    taken = {day: await _taken(session, due, parts, at=day) for day in days}
     left = len(due) if at_most is None else at_most
+    free = await _free_days(session, due, parts, now=now, enough=left)
     results = []
     for candidate in candidates:
-        decision = candidate.decision
-        at = next((day for day in days if candidate.member.id not in taken[day]), None)
+        decision, at = candidate.decision, free.get(candidate.member.id)
         if decision.why_not is not None:
             results.append(NudgeResult(candidate, None, decision.why_not, decision.detail))
         elif not left:
@@ -62,8 +60,35 @@ async def plan_nudges(
             results.append(NudgeResult(candidate, None, WhyNot.NO_FREE_DAY, "gets another mail on each of the next days"))
         else:
             left -= 1
-            results.append(NudgeResult(candidate, at, "", _when(at, now, parts), draft_letter(parts, candidate, news)))
-    return results, news
+            results.append(NudgeResult(candidate, at, "", _when(at, now, parts)))
+    return results
+
+
+async def put_in_words(
+    session: AsyncSession, parts: Parts, results: Sequence[NudgeResult], *, now: datetime
+) -> tuple[list[NudgeResult], News]:
+    """The same with what each member cared for and, where a mail is due, its draft; and what is told in all of them. Queues nothing."""
+    news = await news_for_letters(session, now=now)
+    candidates = await with_cared(session, [result.candidate for result in results])
+    return [
+        replace(result, candidate=candidate, draft=draft_letter(parts, candidate, news) if result.due_at is not None else None)
+        for result, candidate in zip(results, candidates, strict=True)
+    ], news
+
+
+async def _free_days(
+    session: AsyncSession, due: Sequence[Candidate], parts: Parts, *, now: datetime, enough: int
+) -> dict[UUID, datetime | None]:
+    """The next instant at which each may get a mail, None without one; of the first in the row, until `enough` have one."""
+    days = _days(now, parts)
+    free: dict[UUID, datetime | None] = {}
+    for start in range(0, len(due), LOOKED_AT_ONCE):
+        if sum(at is not None for at in free.values()) >= enough:
+            break
+        part = due[start : start + LOOKED_AT_ONCE]
+        taken = {day: await _taken(session, part, parts, at=day) for day in days}
+        free |= {c.member.id: next((day for day in days if c.member.id not in taken[day]), None) for c in part}
+    return free
 
 
 def _days(now: datetime, parts: Parts) -> list[datetime]:
@@ -110,7 +135,8 @@ async def run_nudges(
     """Queue what is due for every candidate; who, why, when, or why not. A dry run queues nothing. `edits`: these words instead of the
     draft's.
     """
-    results, _ = await plan_nudges(session, parts, now=now, member_ids=member_ids, at_most=at_most)
+    decided = await decide_nudges(session, parts, now=now, member_ids=member_ids, at_most=at_most)
+    results, _ = await put_in_words(session, parts, decided, now=now)
     given = edits or {}
     results = [_edited(result, given) for result in results]
     if dry_run:
@@ -132,7 +158,7 @@ def _edited(result: NudgeResult, edits: Mapping[UUID, Draft]) -> NudgeResult:
     words = edits.get(result.candidate.member.id)
     if words is None or result.draft is None:
         return result
-    return NudgeResult(result.candidate, result.due_at, result.why_not, result.detail, words)
+    return replace(result, draft=words)
 
 
 async def _queue(session: AsyncSession, parts: Parts, result: NudgeResult, *, now: datetime) -> NudgeResult:

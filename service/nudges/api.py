@@ -8,8 +8,8 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field, StringConstraints
 
 from service.auth.access import SENDS, CallerDep
-from service.deps import NowDep, PartsDep, SessionDep
-from service.nudges.actions import NudgeResult, plan_nudges, run_nudges
+from service.deps import LongPageDep, NowDep, PartsDep, SessionDep, cursor_at
+from service.nudges.actions import NudgeResult, decide_nudges, put_in_words, run_nudges
 from service.nudges.letters import missed_by
 from service.rendering import Draft
 
@@ -40,9 +40,10 @@ class NudgePublic(BaseModel):
 
 
 class NudgeList(BaseModel):
-    """All candidates, longest quiet first."""
+    """Candidates, longest quiet first."""
 
     items: list[NudgePublic]
+    next_cursor: str | None = None
 
 
 class NudgeEdit(BaseModel):
@@ -62,10 +63,20 @@ class NudgeRun(BaseModel):
 
 
 @router.get("/nudges/candidates")
-async def list_candidates(session: SessionDep, parts: PartsDep, now: NowDep) -> NudgeList:
+async def list_candidates(session: SessionDep, parts: PartsDep, now: NowDep, page: LongPageDep) -> NudgeList:
     """Lapsed members with the drafted letter and when it would go, and those left out with the reason."""
-    results, news = await plan_nudges(session, parts, now=now)
-    return NudgeList(items=[_public(r, [m.title for m in missed_by(r.candidate, news)]) for r in results])
+    results = await decide_nudges(session, parts, now=now)
+    if page.after is not None:
+        results = [r for r in results if _position(r) > page.after]
+    shown, news = await put_in_words(session, parts, results[: page.limit], now=now)
+    items = [_public(r, [m.title for m in missed_by(r.candidate, news)]) for r in shown]
+    return NudgeList(items=items, next_cursor=cursor_at(_position(shown[-1])) if len(results) > page.limit else None)
+
+
+def _position(result: NudgeResult) -> str:
+    """Sorts as the list does."""
+    member = result.candidate.member
+    return f"{member.last_active_at or member.joined_at or member.created_at:%Y-%m-%dT%H:%M:%S.%f} {member.id}"
 
 
 @router.post("/nudges/run", openapi_extra=SENDS)

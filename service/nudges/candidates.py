@@ -1,8 +1,8 @@
-"""Who may need a nudge, with what decides and what they cared for: a handful of queries for everybody."""
+"""Who may need a nudge, with what decides: a handful of queries for everybody. What they cared for is looked up for those shown."""
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from sqlmodel import col, func, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.engagement.models import Reply
-from service.engagement.standings import received_times, standing_now
+from service.engagement.standings import received_since, standing_now
 from service.members.models import Member
 from service.members.rules import MemberStatus
 from service.messages.models import Delivery
@@ -29,12 +29,12 @@ _WROTE_BACK = ["reply", "unsubscribe_request"]
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One member: the decision, what they cared for, and the nudges they had."""
+    """One member: the decision, the nudge they had last, and (once it was looked up) what they cared for."""
 
     member: Member
     decision: Decision
-    cared: Cared
     last_nudge_at: datetime | None
+    cared: Cared = field(default_factory=Cared)
 
 
 def policy_of(settings: Settings) -> NudgePolicy:
@@ -64,13 +64,12 @@ async def nudge_candidates(session: AsyncSession, settings: Settings, *, now: da
 
 async def _decided(session: AsyncSession, members: Sequence[Member], settings: Settings, *, now: datetime) -> list[Candidate]:
     ids = [m.id for m in members]
-    received = await received_times(session, ids)
+    received = await received_since(session, ids)
     nudged = await _nudged(session, ids)
     replied, held = await _replies(session, ids)
     today = await mailed_on_day(session, ids, at=now, zone=settings.zone)
     stops = await stops_for(session, [m.email_key for m in members])
-    cared = await cared_for(session, members)
-    candidates = []
+    candidates, policy = [], policy_of(settings)
     for m in members:
         joined = m.joined_at or m.created_at
         since = max(joined, m.last_active_at or joined)
@@ -85,8 +84,18 @@ async def _decided(session: AsyncSession, members: Sequence[Member], settings: S
             asked_at=m.sunset_at,
             refusal=may_send(MessageKind.NUDGE, RecipientFacts.of(m, stops.get(m.email_key, ()))),
         )
-        candidates.append(Candidate(m, decide(facts, policy_of(settings), now=now), cared[m.id], last_nudge_at))
+        candidates.append(Candidate(m, decide(facts, policy, now=now), last_nudge_at))
     return candidates
+
+
+async def with_cared(session: AsyncSession, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The same, with what each cared for."""
+    found: list[Candidate] = []
+    for start in range(0, len(candidates), CHUNK):
+        part = candidates[start : start + CHUNK]
+        cared = await cared_for(session, [c.member for c in part])
+        found += [replace(c, cared=cared[c.member.id]) for c in part]
+    return found
 
 
 async def _nudged(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, list[datetime]]:

@@ -25,7 +25,10 @@ from tests.privacy.conftest import audience, parts
 
 __all__ = ["audience", "parts"]
 
-CHANGES_NOTHING = {("post", "/resources/match"): "it only looks, a POST since a reason is long"}
+CHANGES_NOTHING = {
+    ("post", "/resources/match"): "it only looks, a POST since a reason is long",
+    ("post", "/content/preview"): "it only shows words as readers get them",
+}
 ELSEWHERE = {("post", "/editions/{edition_id}/test"): "it speaks to Mailchimp: tests/newsletter/test_api.py"}
 TABLE = {"content-type": "text/csv"}
 
