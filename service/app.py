@@ -6,6 +6,7 @@ from functools import cache
 
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.staticfiles import StaticFiles
+from fastapi.telemetry import TelemetryConfig
 from starlette.routing import BaseRoute
 
 from service import __version__
@@ -54,6 +55,8 @@ from service.webhooks import replies_api as received_api
 from service.webhooks import stored_api
 from service.welcome import api as welcome_api
 
+TELEMETRY: TelemetryConfig = {"tracing": False, "logs": False}
+"""Of OpenTelemetry only the figures by route: the framework's spans and logs hold whole addresses, with the tokens of members' links."""
 OpenParts = Callable[[], AbstractAsyncContextManager[Parts]]
 
 API_ROUTERS: tuple[APIRouter, ...] = (
@@ -115,6 +118,7 @@ def create_app(open_parts: OpenParts) -> FastAPI:
         lifespan=lifespan,
         description="Keeps a community of practice warm by email.",
         routes=list(_routes()),
+        telemetry=TELEMETRY,
     )
     add_error_answers(app)
     app.add_middleware(Idempotency)

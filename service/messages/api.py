@@ -40,6 +40,7 @@ class DeliveryPublic(BaseModel):
     provider_id: str
     attempts: int
     last_error: str
+    trace: str = Field(description="the `X-Request-ID` of the request that queued it, or the id of the job; as `trace` in the log")
     queued_at: datetime
     due_at: datetime
     accepted_at: datetime | None

@@ -65,8 +65,9 @@ class Delivery(SQLModel, table=True):
     lease_until: datetime | None = None
     due_at: datetime
     last_error: str = Field(default="", max_length=300)
-    reason: str = Field(default="", max_length=100, description="why skipped, rejected, bounced or failed")
+    reason: str = Field(default="", max_length=100, description="why skipped, rejected, bounced, failed, or kept waiting")
     queued_reason: str = Field(default="", max_length=60, description="why the provider took it but kept it waiting, in its own word")
+    trace: str = Field(default="", max_length=40, description="the id in the log lines of the request or job that queued it")
     needs_person: bool = Field(default=False, index=True)
     looked_up_count: int = 0
     queued_at: datetime

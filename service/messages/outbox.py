@@ -8,6 +8,7 @@ from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.db import insert_new, new_id
+from service.logs import current_trace
 from service.members.models import Member
 from service.members.rules import MemberStatus, email_key
 from service.messages.models import Delivery, Message
@@ -106,6 +107,7 @@ async def queue_message(
         provider=parts.providers.personal,
         due_at=due_at or now,
         queued_at=now,
+        trace=current_trace(),
     )
     refusal = may_send(kind, await facts_of(session, recipient))
     on_list = member is not None and member.status == MemberStatus.SUBSCRIBED

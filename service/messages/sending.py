@@ -15,6 +15,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.db import database_now
+from service.logs import current_trace, follow
 from service.members.models import Member
 from service.members.rules import email_key
 from service.messages.halts import halt, is_halted
@@ -179,11 +180,13 @@ async def _send_and_record(parts: Parts, mailer: Mailer, claims: list[Claim]) ->
 async def _send(parts: Parts, mailer: Mailer, claim: Claim) -> Outcome:
     if asyncio.get_running_loop().time() >= claim.call_until:  # this process was stopped for a while: the row may be in other hands
         return LEASE_OVER
-    try:
-        result = await mailer.send(outbound(parts, claim.delivery, claim.message))
-    except ProviderError as error:
-        log.info("not sent: delivery=%s cause=%s status=%s", claim.delivery.id, error.title, error.status)
-        return outcome_of_error(error, attempts=claim.delivery.attempts)
+    with follow(claim.delivery.trace or current_trace()):
+        try:
+            result = await mailer.send(outbound(parts, claim.delivery, claim.message))
+        except ProviderError as error:
+            log.info("not sent: delivery=%s cause=%s status=%s", claim.delivery.id, error.title, error.status)
+            return outcome_of_error(error, attempts=claim.delivery.attempts)
+        log.info("sent: delivery=%s status=%s reason=%s", claim.delivery.id, result.status, result.reason)
     parts.passing("delivery.called")
     return waiting_a_day(outcome_of_result(result), claim.delivery, now=parts.clock.now(), zone=parts.settings.zone)
 

@@ -13,6 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from service.engagement.activity import Sign, record_signs
 from service.engagement.rules import EngagementKind
 from service.errors import ServiceError
+from service.logs import current_trace, follow
 from service.members.rules import email_key
 from service.messages.receipts import apply_receipt, find_delivery
 from service.messages.sending import never
@@ -112,7 +113,9 @@ async def _apply_message_event(session: AsyncSession, parts: Parts, report: Prov
     delivery = await find_delivery(session, delivery_id=report.delivery_id, provider_id=report.provider_id)
     if delivery is None:
         raise UnknownDelivery
-    await apply_receipt(session, delivery, report, now=now, zone=parts.settings.zone)
+    with follow(delivery.trace or current_trace()):
+        await apply_receipt(session, delivery, report, now=now, zone=parts.settings.zone)
+        log.info("report applied: delivery=%s kind=%s", delivery.id, report.kind)
     kind = _SIGNS.get(report.kind)
     if kind is not None:
         signs[delivery.id].append(

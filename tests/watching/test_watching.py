@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlmodel import select
 
 from service.alerts import alert_facilitator
+from service.app import TELEMETRY
 from service.messages.doubt import look_up_doubtful
 from service.messages.halts import halt
 from service.messages.models import Delivery
@@ -122,3 +123,7 @@ async def test_a_request_and_its_answer_carry_one_id(client: httpx.AsyncClient) 
     assert given.headers["x-request-id"] == "from-the-proxy-1"
     made = await client.get("http://test/healthz", headers={"X-Request-ID": "has spaces and\x7f"})
     assert len(made.headers["x-request-id"]) == 16
+
+
+def test_no_address_asked_for_leaves_by_the_frameworks_own_telemetry() -> None:
+    assert (TELEMETRY["tracing"], TELEMETRY["logs"]) == (False, False)

@@ -1,6 +1,7 @@
 """What stored happenings do to deliveries, suppressions and members: in any order, any number of times."""
 
 import asyncio
+import logging
 import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,10 +15,12 @@ from service.audience.models import AudienceContact
 from service.audience.rules import subscriber_hash
 from service.campaigns.models import Campaign, CampaignStep
 from service.engagement.models import EngagementEvent
+from service.logs import current_trace, follow
 from service.members.models import Member
 from service.members.rules import MemberStatus
 from service.messages.models import Delivery, Message, Suppression
 from service.messages.rules import DeliveryStatus, MessageKind
+from service.messages.sending import deliver_due
 from service.webhooks.apply import apply_waiting
 from service.webhooks.audience_events import TAKEN
 from service.webhooks.inbox import WAITS
@@ -371,3 +374,32 @@ async def test_two_workers_apply_each_happening_once(caller: Caller) -> None:
     assert sum(counts) == 50
     async with caller.parts.database.reading() as session:
         assert len((await session.exec(select(EngagementEvent))).all()) == 50
+
+
+class Traces(logging.Handler):
+    """What was logged under which id."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.found: list[tuple[str, str]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.found.append((current_trace(), record.getMessage().partition(":")[0]))
+
+
+async def test_one_id_goes_from_the_request_through_the_mail_to_what_is_told_of_it(
+    caller: Caller, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="service")
+    with follow("from-the-proxy-1"):  # as around each request
+        async with caller.parts.database.transaction() as session:
+            row = await a_delivery(session, caller.parts, await a_member(session, EMAIL))
+    traces = Traces()
+    logging.getLogger("service").addHandler(traces)
+    try:
+        await deliver_due(caller.parts, owner="w")
+        await tell(caller, message_item("delivered", str(row.id), provider_id="remote-1"))
+    finally:
+        logging.getLogger("service").removeHandler(traces)
+    assert [what for trace, what in traces.found if trace == "from-the-proxy-1"] == ["sent", "report applied"]
+    assert (await delivery_now(caller.parts, row.id)).trace == "from-the-proxy-1"
