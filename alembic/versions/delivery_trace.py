@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision: str = "delivery_trace"
-down_revision: str | None = "links_kept_counted"
+down_revision: str | None = "quick_looks"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
