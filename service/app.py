@@ -39,7 +39,7 @@ from service.newsletter import content_api
 from service.nudges import api as nudges_api
 from service.openapi import ERROR_ANSWERS, PAGE_ANSWERS, WEBHOOK_ANSWERS, describe
 from service.outgoing import api as outgoing_api
-from service.pages import archive, doing, events, join, leaving, preferences, report, review, story
+from service.pages import archive, doing, events, inviting, join, leaving, preferences, report, review, story
 from service.pages.languages import choose_language
 from service.pages.looks import STATIC
 from service.parts import Parts
@@ -92,6 +92,7 @@ API_ROUTERS: tuple[APIRouter, ...] = (
 PAGE_ROUTERS: tuple[APIRouter, ...] = (
     leaving.router,
     preferences.router,
+    inviting.router,
     review.router,
     story.router,
     doing.router,
@@ -99,7 +100,7 @@ PAGE_ROUTERS: tuple[APIRouter, ...] = (
     report.router,
 )
 """No key: by contract, or since a signed link is the permission. Leaving is never limited."""
-IN_LANGUAGES: tuple[APIRouter, ...] = (leaving.router, preferences.router, story.router)
+IN_LANGUAGES: tuple[APIRouter, ...] = (leaving.router, preferences.router, inviting.router, story.router)
 """Pages of members that speak more than English; so do joining and events."""
 
 

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from service.clock import local
 from service.events.models import Attendance, Event, EventStatus
 from service.events.rules import facts_of
+from service.languages import said_at
 from service.members.models import Member
 from service.messages.outbox import Recipient, queue_message
 from service.messages.quiet_hours import next_allowed
@@ -23,8 +24,6 @@ SETTLES = timedelta(minutes=10)
 """So long a change may still be put right before anybody hears of it."""
 SOON = timedelta(hours=2)
 """Of an event that begins so soon people hear at once."""
-LOCALES = {"cy": "cy"}
-"""Languages that this mail is there in, beside English."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +111,7 @@ async def _write(session: AsyncSession, parts: Parts, person_key: str, person: _
     """One mail for all that has changed for the person."""
     member, first = person.recipient.member, person.changes[0]
     language = member.language if member is not None else ""
-    shown = [_shown(parts, change, member, language) for change in person.changes]
+    shown = [_shown(parts, change, member) for change in person.changes]
     content = parts.renderer.render(
         MessageKind.EVENT_CHANGE,
         {
@@ -138,22 +137,15 @@ async def _write(session: AsyncSession, parts: Parts, person_key: str, person: _
     )
 
 
-def _shown(parts: Parts, change: _Change, member: Member | None, language: str) -> dict[str, Any]:
+def _shown(parts: Parts, change: _Change, member: Member | None) -> dict[str, Any]:
     event, zone = change.event, parts.settings.zone
     page = parts.links.event(event.id, member.id) if member is not None else parts.links.page(f"/events/{event.id}")
     return {
         "what": change.what,
         "title": event.title,
-        "was_local": in_words(change.was, zone, language),
-        "starts_local": in_words(event.starts_at, zone, language),
+        "was_local": said_at(local(change.was, zone)),
+        "starts_local": said_at(local(event.starts_at, zone)),
         "venue": event.venue,
         "page_url": page,
         "calendar_url": f"{page}.ics",
     }
-
-
-def in_words(at: datetime, zone: ZoneInfo, language: str) -> str:
-    """`Thursday 9 July, 12:30`, in the language of the mail."""
-    from babel.dates import format_datetime  # noqa: PLC0415  # takes long to load and is seldom needed
-
-    return str(format_datetime(at.astimezone(zone), "EEEE d MMMM, HH:mm", locale=LOCALES.get(language, "en_GB")))

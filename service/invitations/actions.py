@@ -17,6 +17,7 @@ from service.auth.audit import record
 from service.db import insert_new
 from service.errors import Conflict, InvalidInput
 from service.invitations.models import Invitation, InvitationJoin
+from service.languages import ENGLISH, in_language, said
 from service.members.models import Member
 from service.members.rules import MemberStatus
 from service.messages.models import Delivery
@@ -87,19 +88,41 @@ async def invite_by_facilitator(session: AsyncSession, *, note: str, by: str, no
     return invitation
 
 
-def inviting_text(parts: Parts, invitation: Invitation) -> InvitingText:
+async def own_invitation(session: AsyncSession, member: Member, *, now: datetime) -> Invitation:
+    """The link a member fetches for themselves, always the same one. Nothing is mailed. Raises Conflict for who is not on the list."""
+    if member.status != MemberStatus.SUBSCRIBED:
+        raise Conflict("Only members on the list have a link to pass on.")
+    by = f"member:{member.id}"
+    await session.refresh(member, with_for_update=True)  # two presses at once are one link
+    query = select(Invitation).where(Invitation.member_id == member.id, Invitation.created_by == by)
+    found = (await session.exec(query.order_by(col(Invitation.id)).limit(1))).first()
+    if found is None:
+        found = Invitation(member_id=member.id, created_at=now, created_by=by)
+        session.add(found)
+        await session.flush()
+        record(session, actor=by, action="fetch_invitation", subject_type="invitation", subject_id=found.id, now=now)
+    return found
+
+
+def inviting_text(parts: Parts, invitation: Invitation, *, language: str = ENGLISH) -> InvitingText:
     """Lines to send from one's own mailbox."""
     community = parts.settings.community_name
-    return InvitingText(
-        subject=f"Would you like to join {community}?",
-        text=(
-            f"Hello,\n\nI thought of you because of ... (say why in a few words: it is what people answer to)\n\n"
-            f"{community} is a group of people from many organisations who work on the same problems. We share what works, ask each other "
-            f"for help, and meet now and then. It is free and takes about half an hour a fortnight.\n\n"
-            f"If that sounds useful, tell us in a sentence what you hope for, and you get something that fits:\n"
-            f"{parts.links.invitation(invitation.id)}\n\nIf not, just ignore this.\n\nKind regards"
+    paragraphs = (
+        said("Hello,"),
+        said("I thought of you because of ... (say why in a few words: it is what people answer to)"),
+        said(
+            "%(community)s is a group of people from many organisations who work on the same problems. We share what works, ask each other "
+            "for help, and meet now and then. It is free and takes about half an hour a fortnight.",
+            community=community,
         ),
+        said("If that sounds useful, tell us in a sentence what you hope for, and you get something that fits:"),
+        parts.links.invitation(invitation.id),
+        said("If not, just ignore this."),
+        said("Kind regards"),
     )
+    lines = "\n\n".join(str(in_language(paragraph, language)) for paragraph in paragraphs)
+    subject = said("Would you like to join %(community)s?", community=community)
+    return InvitingText(str(in_language(subject, language)), lines)
 
 
 def invitation_behind(parts: Parts, token: str) -> UUID | None:

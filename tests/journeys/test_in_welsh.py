@@ -9,9 +9,10 @@ import pytest
 from sqlmodel import select
 
 from docs.texts import texts
-from service.events.actions import create_event
+from service.events.actions import change_event, create_event
+from service.events.changes import tell_changes
 from service.events.mails import follow_up, remind
-from service.events.models import Event, EventCreate
+from service.events.models import Event, EventCreate, EventPatch
 from service.events.registering import check_in, register
 from service.events.rules import Attendee
 from service.invitations.actions import invite_by_member
@@ -83,7 +84,7 @@ async def test_every_personal_mail_to_a_welsh_speaker_is_in_welsh(parts: Parts, 
     told = [(mail.kind, f"{mail.subject}\n{mail.text}") for mail in mails] + drafts
     for kind, text in told:
         assert english_in(text) == [], kind
-    footed = [mail for mail in mails if "Rydych yn cael hwn am eich bod wedi ymuno" in mail.text]
+    footed = [mail for mail in mails if "Rydych yn cael hwn am eich bod wedi ymuno â" in mail.text]
     assert len(footed) == len(mails)
     assert all("?lang=cy" in mail.text and 'lang="cy-GB"' in mail.html for mail in mails)
     to_members = set(MessageKind) - TO_FACILITATOR - {MessageKind.NEWSLETTER, MessageKind.CONFIRM_JOIN}  # the pages' test confirms
@@ -120,6 +121,10 @@ async def _round_an_event(parts: Parts, member: Member, clock: FrozenClock) -> N
         given = EventCreate(title="Galwad agored", starts_at=start, url="https://meet.example.org/1", venue="Ar-lein")
         event = await create_event(session, given, now=clock.now(), zone=parts.settings.zone)
         await register(session, event, Attendee(email=member.email), now=clock.now(), source="page")
+    async with parts.database.transaction() as session:
+        await change_event(session, event.id, EventPatch(venue="Ystafell 4"), now=clock.now())
+    clock.advance(hours=1)
+    assert await tell_changes(parts) == 1
     clock.at = start - 2 * DAY
     assert await remind(parts) == 1
     async with parts.database.transaction() as session:

@@ -62,6 +62,11 @@ def _saved(page: Page, site: Site) -> None:
     page.get_by_role("button", name="Save").click()
 
 
+def _own_link(page: Page, site: Site) -> None:
+    page.goto(f"{site.base}{site.paths['preferences']}")
+    page.get_by_role("button", name="Show my link").click()
+
+
 def _saved_wrongly(page: Page, site: Site) -> None:
     page.goto(f"{site.base}{site.paths['preferences']}")
     page.get_by_label("Other interests").fill("x" * 61)
@@ -120,6 +125,7 @@ STATES: dict[str, tuple[str, Callable[[Page, Site], None]]] = {
     "confirm-too-late": ("does not work any more", _at("/confirm/abc")),
     "preferences": ("What you get from us", _at("preferences")),
     "preferences-saved": ("Saved.", _saved),
+    "own-link": ("Your link to pass on", _own_link),
     "preferences-wrong": ("There is a problem", _saved_wrongly),
     "unsubscribe": ("Stop all our emails?", _at("unsubscribe")),
     "unsubscribe-newsletter": ("Stop the newsletter?", _at("unsubscribe newsletter")),

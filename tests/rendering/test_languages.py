@@ -54,7 +54,8 @@ def _without_words(given: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The sample with a number for every text, then the same with each value empty in turn, for the other branches."""
     full = {name: _numbers(value) for name, value in given.items()}
     yield full
-    yield from (full | {name: type(value)()} for name, value in full.items() if not name.endswith(("_url", "event")))
+    yield from (full | {name: type(value)()} for name, value in full.items() if not name.endswith(("_url", "event", "changes")))
+    yield from (full | {"changes": [one]} for one in full.get("changes", []))
 
 
 def _numbers(value: Any) -> Any:
@@ -62,7 +63,7 @@ def _numbers(value: Any) -> Any:
         case str():
             return value if value.startswith("https:") else "7" * (3 if value else 0)
         case dict():
-            return {name: _numbers(part) for name, part in value.items()}
+            return {name: part if name == "what" else _numbers(part) for name, part in value.items()}
         case list():
             return [_numbers(part) for part in value]
     return value
