@@ -17,7 +17,8 @@ from pydantic import SecretStr
 from redis import Redis
 
 from service.bootstrap import open_parts
-from service.cli.up import ensure_given_admin_key, set_up_sandbox
+from service.cli.serving import ensure_given_admin_key
+from service.cli.up import set_up_sandbox
 from service.embedded import EmbeddedRedis, free_port
 from service.parts import Parts
 from service.settings import Settings, load_settings

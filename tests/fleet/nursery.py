@@ -25,8 +25,8 @@ import sandbox.__main__ as sandbox_program
 import workers.__main__ as worker_program
 from service.app import create_app
 from service.bootstrap import make_matcher, make_renderer, open_parts_with_redis
+from service.cli.serving import ensure_given_admin_key
 from service.cli.serving import run as serve
-from service.cli.up import ensure_given_admin_key
 from service.embedded import die_with_parent
 from service.logs import configure_logs
 from service.messages.quiet_hours import is_bank_holiday
