@@ -7,6 +7,7 @@ import pytest
 from tests.databases import PostgresTemplate, SqliteTemplate
 from tests.fleet.fleet import Fleet, running_fleet
 from tests.fleet.processes import Nursery
+from tests.mailchimp import has_transactional, sandbox, sandbox_process, world  # noqa: F401
 
 
 @pytest.fixture(scope="package")

@@ -9,7 +9,7 @@ import pytest
 
 from service.messages.rules import MessageKind
 from tests.databases import migrated_url
-from tests.faults.stories import begin_newsletter, expect_once, letters, members, people
+from tests.faults.stories import are_delivered, begin_newsletter, expect_once, letters, members, people
 from tests.fleet.fleet import LEASE_SECONDS, Fleet, running_fleet
 from tests.fleet.processes import Nursery
 from tests.journeys.running import until
@@ -119,5 +119,6 @@ def test_postgresql_restarted_in_mid_send_loses_and_doubles_nothing(nursery: Nur
                 fleet.settle()
             expect_once(fleet, addresses, "welcome")
             assert members(fleet, addresses[:1])[0].email == addresses[0]
+            are_delivered(fleet, addresses)  # what was reported meanwhile was refused, and came again
     finally:
         server.stop()

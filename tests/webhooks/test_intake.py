@@ -1,5 +1,6 @@
 """Taking in what Mailchimp posts: who may, what is stored, and that nothing is lost or stored twice."""
 
+import asyncio
 import json
 import random
 from dataclasses import replace
@@ -7,8 +8,14 @@ from datetime import timedelta
 from urllib.parse import urlencode
 
 import pytest
+from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.db import Database
+from service.messages.models import Delivery
+from service.messages.rules import DeliveryStatus
+from tests.databases import PostgresTemplate, SqliteTemplate
+from tests.factories import a_delivery, a_member, delivery_now
 from tests.fakes import RecordingQueue
 from tests.webhooks.kit import PUBLIC, SIGNING_SECRET, TRANSACTIONAL_KEY, Caller, message_item, open_caller, subscribe_form
 
@@ -147,6 +154,23 @@ async def test_a_full_batch_of_a_megabyte_of_json_is_taken(caller: Caller) -> No
     assert 800_000 < len(json.dumps(items)) < 1_100_000
     assert await caller.transactional(items) == 200
     assert len(await caller.stored()) == 900
+
+
+async def test_the_answer_waits_for_nothing_that_is_done_with_a_report(caller: Caller, template: SqliteTemplate | PostgresTemplate) -> None:
+    """Another worker holds the very delivery for as long as it likes; SQLite has one writer, so nothing is held there."""
+    async with caller.parts.database.transaction() as session:
+        row = await a_delivery(session, caller.parts, await a_member(session))
+    item = message_item("delivered", str(row.id))
+    if isinstance(template, PostgresTemplate):
+        others = Database(caller.parts.database.engine.url.render_as_string(hide_password=False))
+        async with AsyncSession(others.engine) as session:  # as in another process
+            await session.exec(select(Delivery).where(Delivery.id == row.id).with_for_update())
+            assert await asyncio.wait_for(caller.transactional([item]), timeout=10) == 200
+        await others.close()
+    else:
+        assert await caller.transactional([item]) == 200
+    assert [event.handled_at for event in await caller.stored()] == [None]  # a job's work
+    assert (await delivery_now(caller.parts, row.id)).status == DeliveryStatus.QUEUED
 
 
 async def test_while_the_database_is_away_the_answer_is_503_so_that_mailchimp_comes_again(caller: Caller) -> None:
