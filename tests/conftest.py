@@ -1,5 +1,6 @@
 """Fixtures that every test may use: both databases, a clock, a queue."""
 
+import gc
 from collections.abc import AsyncIterator, Iterator
 from functools import cache
 from pathlib import Path
@@ -21,6 +22,12 @@ from tests.postgres import EmbeddedPostgres, NoPostgres, server_from_environment
 from tests.specs import published_specs
 
 __all__ = ["log_watch", "nothing_personal_is_logged", "published_specs"]
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays to the end: the collector need not look through it again and again (a tenth of the suite's time)."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
