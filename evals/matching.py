@@ -22,6 +22,12 @@ from service.resources.wording import stems
 
 DATA = Path(__file__).with_name("matching")
 STARTER = Path(__file__).parents[1] / "service" / "resources" / "starter.json"
+OTHER_LIBRARIES = {
+    "Second library (another voice)": "second_library.json",
+    "Third library (a third voice)": "third_library.json",
+    "Fourth library (matters the lexicon does not know)": "fourth_library.json",
+    "Fifth library (the usual matters, said obliquely)": "fifth_library.json",
+}
 GOAL_TOP_3, GOAL_TOP_1, GOAL_WRONGLY_CONFIDENT = 0.90, 0.75, 0.05
 REPEATS = 3
 
@@ -223,7 +229,7 @@ def main() -> int:
     matcher = Matcher(MiniLM())
     _evaluate("Starter library, development half", library, dev, dev, matcher)
     found = _evaluate("Starter library, held-out half", library, held_out, dev, matcher)
-    for title, file in (("Second library (another voice)", "second_library.json"), ("Third library (a third voice)", "third_library.json")):
+    for title, file in OTHER_LIBRARIES.items():
         data = json.loads((DATA / file).read_text(encoding="utf-8"))
         _evaluate(title, candidates_of(data["resources"]), reasons_of(data["reasons"]), dev, matcher)
     if args.errors:
