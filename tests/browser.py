@@ -58,6 +58,7 @@ def picture(page: Page, name: str) -> None:
     if PICTURES:
         file = REVIEW / f"{name}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
+        page.wait_for_timeout(200)  # frames of other documents are painted a little later
         page.screenshot(path=file, full_page=True)
 
 

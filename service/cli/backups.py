@@ -2,18 +2,16 @@
 
 from pathlib import Path
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import Progress
 
 from service.backups.restoring import restore_backup
 from service.backups.writing import OnRows, write_backup
-from service.cli.screen import out
+from service.cli.screen import out, progress_bar, tell
 from service.clock import clock_from
 from service.db import Database
 from service.migrations import migrate_in_thread, revisions
 from service.settings import Settings
 from service.tables import metadata
-
-COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
 
 
 def _shown_by(progress: Progress, words: str) -> OnRows:
@@ -25,32 +23,38 @@ def _shown_by(progress: Progress, words: str) -> OnRows:
     return show
 
 
-async def back_up(settings: Settings, file: Path | None) -> None:
+async def back_up(settings: Settings, file: Path | None, *, as_json: bool) -> None:
     """Write a backup; without a name, a dated file in VAR_DIR/backups."""
     database = Database(settings.database)
     now = clock_from(settings.clock_file).now()
     target = file or settings.var_dir / "backups" / f"kindling-{now:%Y-%m-%dT%H%M%SZ}.jsonl.gz"
     try:
         has, _ = await revisions(database)
-        with Progress(*COLUMNS, console=out) as progress:
+        with progress_bar(as_json=as_json) as progress:
             made = await write_backup(database, metadata, target, revision=has or "", now=now, on_rows=_shown_by(progress, "writing"))
     finally:
         await database.close()
+    if as_json:
+        tell({"file": target, "rows": made.rows, "tables": made.counts})
+        return
     out.print(f"{made.rows} rows of {len(made.counts)} tables: {target}", soft_wrap=True)
     out.print("It holds personal data: encrypt it. Keep SECRET_KEY (or var/secret_key) apart from it: links in old mail need it.")
 
 
-async def restore(settings: Settings, file: Path, *, replace: bool) -> None:
+async def restore(settings: Settings, file: Path, *, replace: bool, as_json: bool) -> None:
     """Bring the database to the current shape and fill it from a backup."""
     await migrate_in_thread(settings.database)
     database = Database(settings.database)
     try:
         has, _ = await revisions(database)
-        with Progress(*COLUMNS, console=out) as progress:
+        with progress_bar(as_json=as_json) as progress:
             show = _shown_by(progress, "restoring")
             done = await restore_backup(database, metadata, file, revision=has or "", replace=replace, on_rows=show)
     finally:
         await database.close()
+    if as_json:
+        tell({"rows": done.rows, "made_at": done.made_at})
+        return
     out.print(f"{done.rows} rows are back, as they were at {done.made_at}.")
     out.print(
         "Mail sent since then is known to Mailchimp, not here: look at `GET /api/v1/deliveries?status=queued` before you start a worker."

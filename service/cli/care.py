@@ -8,7 +8,7 @@ from rich.table import Table
 from service.audience.sync_job import due_count, problem_count
 from service.bootstrap import open_parts_with_redis
 from service.cli.checks import check_migrated
-from service.cli.screen import out
+from service.cli.screen import out, tell
 from service.db import database_now
 from service.measures.closing import closed_quarters, explained_by_late_signs, recompute_differences
 from service.messages.halts import halts
@@ -31,17 +31,19 @@ WAYS = {
 }
 
 
-async def examine(settings: Settings) -> bool:
+async def examine(settings: Settings, *, as_json: bool) -> bool:
     """Print what was found; True when nothing fails."""
-    healthy = True
-    table = Table(show_header=False, box=None, pad_edge=False)
     async with open_parts_with_redis(settings) as parts:
-        async for finding in _findings(parts):
-            healthy = healthy and finding.ok
+        found = [finding async for finding in _findings(parts)]
+    if as_json:
+        tell(found)
+    else:
+        table = Table(show_header=False, box=None, pad_edge=False)
+        for finding in found:
             mark = "[green]ok  [/green]" if finding.ok else "[red]FAIL[/red]"
             table.add_row(mark, finding.name, finding.detail + (f"\n→ {finding.mend}" if finding.mend and not finding.ok else ""))
-    out.print(table)
-    return healthy
+        out.print(table)
+    return all(finding.ok for finding in found)
 
 
 async def _findings(parts: Parts) -> AsyncIterator[Finding]:
@@ -167,13 +169,16 @@ async def _quarters(parts: Parts) -> AsyncIterator[Finding]:
         yield Finding(f"closed quarter {quarter}", not changed, detail, mend)
 
 
-async def set_up(settings: Settings, *, dry_run: bool) -> None:
-    """Make what is missing at Mailchimp and print each finding."""
+async def set_up(settings: Settings, *, dry_run: bool, as_json: bool) -> bool:
+    """Make what is missing at Mailchimp and print each finding; True when nothing is left for a person."""
     async with open_parts_with_redis(settings) as parts:
         await check_migrated(parts.database)
         adapters = parts.providers.built()
-        if not isinstance(adapters, MailchimpProviders):
-            return
-        for finding in await set_up_mailchimp(parts, adapters, dry_run=dry_run):
-            mark = "[green]ok[/green]" if finding.ok else "[red]mend[/red]"
-            out.print(f"{mark}  {finding.name}: {finding.detail}" + (f"\n    → {finding.mend}" if finding.mend else ""))
+        found = await set_up_mailchimp(parts, adapters, dry_run=dry_run) if isinstance(adapters, MailchimpProviders) else []
+    if as_json:
+        tell(found)
+        return all(finding.ok for finding in found)
+    for finding in found:
+        mark = "[green]ok[/green]" if finding.ok else "[red]mend[/red]"
+        out.print(f"{mark}  {finding.name}: {finding.detail}" + (f"\n    → {finding.mend}" if finding.mend else ""))
+    return all(finding.ok for finding in found)

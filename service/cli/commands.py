@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 from uuid import UUID
 
 import typer
@@ -14,9 +14,6 @@ from service.auth.rules import Role, Scope
 from service.cli.become import become, sandbox_command
 from service.cli.context import fail, run, settings_or_fail
 from service.messages.rules import Resolution
-
-if TYPE_CHECKING:
-    from service.settings import Settings
 
 # Each command imports what it needs when it runs: `kindling --help` and shell completion must not load the whole service.
 
@@ -34,6 +31,9 @@ app.add_typer(import_app, name="import")
 app.add_typer(keys_app, name="keys")
 app.add_typer(mailchimp_app, name="mailchimp")
 app.add_typer(attention_app, name="attention")
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="for programs: one JSON document on standard output")]
 
 
 class MeasureFormat(StrEnum):
@@ -115,36 +115,39 @@ def demo_command(
 def import_members(
     file: Annotated[Path, typer.Argument(help="CSV: our own columns, or a Mailchimp audience export as it is")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would happen, change nothing")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Members from a CSV file, with a progress bar and a file of rejected rows with reasons."""
     from service.cli.importing import import_file
 
     if not file.is_file():
         fail(f"There is no file {file}. Give the path of a CSV file.")
-    run(import_file(settings_or_fail(), file, dry_run=dry_run))
+    run(import_file(settings_or_fail(), file, dry_run=dry_run, as_json=as_json))
 
 
 @import_app.command("campaigns")
 def import_campaigns(
     since: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="the first day, 2024-04-01 for example")],
+    as_json: AsJson = False,
 ) -> None:
     """The reports of campaigns that Mailchimp sent before Kindling was there, with a progress bar."""
     from service.cli.past import read_past_campaigns
 
-    run(read_past_campaigns(settings_or_fail(), since.date()))
+    run(read_past_campaigns(settings_or_fail(), since.date(), as_json=as_json))
 
 
 @import_app.command("events")
 def import_events(
     file: Annotated[Path, typer.Argument(help="CSV: title and starts_at, and with email or name columns a line for each who came")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would happen, change nothing")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Events of the past, and who came, from a CSV file."""
     from service.cli.past import read_past_events
 
     if not file.is_file():
         fail(f"There is no file {file}. Give the path of a CSV file.")
-    run(read_past_events(settings_or_fail(), file, dry_run=dry_run))
+    run(read_past_events(settings_or_fail(), file, dry_run=dry_run, as_json=as_json))
 
 
 @keys_app.command("create")
@@ -152,25 +155,30 @@ def create_key_command(
     role: Annotated[Role, typer.Option(help="viewer reads, facilitator runs the community, admin also keys and erasure")],
     name: Annotated[str, typer.Option(help="who or what will use it")],
     scope: Annotated[list[Scope] | None, typer.Option(help="narrow the role to this; may be given several times")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Make an API key; it is printed once."""
-    typer.echo(run(_create_key(settings_or_fail(), role, name, scope or [])))
+    from service.cli.keys import make_key
+
+    run(make_key(settings_or_fail(), role, name, scope or [], as_json=as_json))
 
 
-async def _create_key(settings: "Settings", role: Role, name: str, scopes: Sequence[Scope]) -> str:
-    from service.auth.keys import create_key
-    from service.cli.up import prepare
-    from service.clock import clock_from
-    from service.db import Database
+@keys_app.command("list")
+def list_keys_command(as_json: AsJson = False) -> None:
+    """All keys with their role and last use, newest first; never the secrets."""
+    from service.cli.keys import list_keys
 
-    await prepare(settings)
-    database = Database(settings.database)
-    try:
-        async with database.transaction() as session:
-            _, key = await create_key(session, name=name, role=role, scopes=scopes, now=clock_from(settings.clock_file).now())
-    finally:
-        await database.close()
-    return key
+    run(list_keys(settings_or_fail(), as_json=as_json))
+
+
+@keys_app.command("revoke")
+def revoke_key_command(
+    key: Annotated[UUID, typer.Argument(help="the key's id, as `kindling keys list` shows it", metavar="ID")], as_json: AsJson = False
+) -> None:
+    """End a key at once."""
+    from service.cli.keys import end_key
+
+    run(end_key(settings_or_fail(), key, as_json=as_json))
 
 
 @app.command()
@@ -178,34 +186,37 @@ def measures(
     quarter: Annotated[str | None, typer.Argument(help="2026-Q3; the running quarter when left out")] = None,
     format: Annotated[MeasureFormat, typer.Option(help="how to print")] = MeasureFormat.TABLE,  # noqa: A002  # the contract's name
     recount: Annotated[bool, typer.Option(help="first make the kept sums anew, after rows were brought in past the triggers")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """The quarterly measures."""
     from service.cli.measuring import print_measures
 
-    run(print_measures(settings_or_fail(), quarter, format, recount=recount))
+    run(print_measures(settings_or_fail(), quarter, MeasureFormat.JSON if as_json else format, recount=recount))
 
 
 @app.command("backup")
 def backup_command(
     file: Annotated[Path | None, typer.Argument(help="where to write it; a dated file in VAR_DIR/backups when left out")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """The whole database in one file, while everything goes on working."""
     from service.cli.backups import back_up
 
-    run(back_up(settings_or_fail(), file))
+    run(back_up(settings_or_fail(), file, as_json=as_json))
 
 
 @app.command("restore")
 def restore_command(
     file: Annotated[Path, typer.Argument(help="a file made by `kindling backup`, on SQLite or PostgreSQL")],
     replace: Annotated[bool, typer.Option("--replace", help="empty the database first; else it must be empty")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Fill the database from a backup: all of it, or nothing. Stop API and workers first."""
     from service.cli.backups import restore
 
     if not file.is_file():
         fail(f"There is no file {file}. Give the path of a backup.")
-    run(restore(settings_or_fail(), file, replace=replace))
+    run(restore(settings_or_fail(), file, replace=replace, as_json=as_json))
 
 
 @app.command()
@@ -213,26 +224,27 @@ def week(
     date: Annotated[str | None, typer.Argument(help="2026-07-08; today when left out")] = None,
     format: Annotated[WeekFormat, typer.Option(help="how to print")] = WeekFormat.TABLE,  # noqa: A002  # as for measures
     whole: Annotated[bool, typer.Option("--whole", help="all days of the week, not the one alone")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """The facilitator's week: what the day asks for, with the minutes, and one step from each line to its being done."""
     from service.cli.weekly import print_week
 
-    run(print_week(settings_or_fail(), date, format, whole=whole))
+    run(print_week(settings_or_fail(), date, WeekFormat.JSON if as_json else format, whole=whole))
 
 
 @app.command()
-def doctor() -> None:
+def doctor(as_json: AsJson = False) -> None:
     """Check database, Redis, Mailchimp, webhooks, sender, clock: a line each, with the mend; exit status 1 if one fails."""
     from service.cli.care import examine
 
-    if not run(examine(settings_or_fail())):
+    if not run(examine(settings_or_fail(), as_json=as_json)):
         raise typer.Exit(1)
 
 
 @attention_app.callback()
 def attention(
     context: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """What needs a person: what, since when, what is known, and what can be done."""
     from service.cli.attention import print_attention
@@ -253,19 +265,22 @@ def attention_resolve(
 
 
 @mailchimp_app.command("sync")
-def mailchimp_sync() -> None:
+def mailchimp_sync(as_json: AsJson = False) -> None:
     """Bring members and audience in line now, with a progress bar; exit status 1 when it could not be done to the end."""
     from service.cli.syncing import sync_audience
 
-    if not run(sync_audience(settings_or_fail())):
+    if not run(sync_audience(settings_or_fail(), as_json=as_json)):
         raise typer.Exit(1)
 
 
 @mailchimp_app.command("setup")
 def mailchimp_setup(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say what is missing, change nothing")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Make what is missing at Mailchimp: merge fields, folder, webhooks, reply route. May be run again at any time."""
+    """Make what is missing at Mailchimp: merge fields, folder, webhooks, reply route. May be run again at any time. Exit status 1 when
+    something is left for you."""
     from service.cli.care import set_up
 
-    run(set_up(settings_or_fail(), dry_run=dry_run))
+    if not run(set_up(settings_or_fail(), dry_run=dry_run, as_json=as_json)):
+        raise typer.Exit(1)

@@ -1,11 +1,10 @@
 """`kindling import members`: a progress bar, a summary, and a file of rejected rows."""
 
+from dataclasses import asdict
 from pathlib import Path
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from service.cli.checks import check_migrated
-from service.cli.screen import out
+from service.cli.screen import out, progress_bar, tell
 from service.clock import clock_from
 from service.db import Database
 from service.members.transfer import BatchReport, ImportOptions, import_members
@@ -13,14 +12,13 @@ from service.messages.suppressions import stopped_keys
 from service.settings import Settings
 
 
-async def import_file(settings: Settings, file: Path, *, dry_run: bool) -> None:
+async def import_file(settings: Settings, file: Path, *, dry_run: bool, as_json: bool) -> None:
     """Import one file and say what happened. Raises InvalidInput for a file that can't be read as CSV."""
     database = Database(settings.database)
     rejects = file.with_name(f"{file.stem}.rejected.csv")
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
         await check_migrated(database)
-        with Progress(*columns, console=out) as progress:
+        with progress_bar(as_json=as_json) as progress:
             task = progress.add_task("checking" if dry_run else "importing", total=None)
 
             async def show(report: BatchReport) -> None:
@@ -36,6 +34,9 @@ async def import_file(settings: Settings, file: Path, *, dry_run: bool) -> None:
             )
     finally:
         await database.close()
+    if as_json:
+        tell({**asdict(summary), "dry_run": dry_run, "rejected_file": rejects if summary.rejected else None})
+        return
     out.print(("Nothing was changed. It would be: " if dry_run else "") + summary.in_words())
     if summary.rejected:
         out.print(f"Rejected rows with reasons: {rejects}", soft_wrap=True)

@@ -3,14 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from service.audience.pull import pull_changes
 from service.audience.push import push_due
 from service.audience.sync_job import STOPPED, due_count, problem_count
 from service.bootstrap import open_parts_with_redis
 from service.cli.checks import check_migrated
-from service.cli.screen import out
+from service.cli.screen import out, progress_bar, tell
 from service.messages.halts import is_halted
 from service.parts import Parts
 from service.providers.base import Product
@@ -23,13 +21,12 @@ GIVE_UP_AFTER = 900
 """So many looks in a row that brought nothing: a job at Mailchimp may take half an hour."""
 
 
-async def sync_audience(settings: Settings) -> bool:
+async def sync_audience(settings: Settings, *, as_json: bool) -> bool:
     """Write everybody who is due, read what changed at Mailchimp, say what came of it. False when it could not be done to the end."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     async with open_parts_with_redis(settings) as parts:
         await check_migrated(parts.database)
         read = await pull_changes(parts, force=True, on_confirmed=confirming(parts))
-        with Progress(*columns, console=out) as progress:
+        with progress_bar(as_json=as_json) as progress:
             task = progress.add_task("writing to Mailchimp", total=await _due(parts))
 
             async def show() -> None:
@@ -37,11 +34,15 @@ async def sync_audience(settings: Settings) -> bool:
                 progress.update(task, total=max(total, left), completed=max(total, left) - left)
 
             written = await _write(parts, show)
-        if not written:
-            out.print(f"[red]Not all of it went.[/red] {await _why(parts)}")
-            return False
+        why = "" if written else await _why(parts)
         async with parts.database.reading() as session:
             refused = await problem_count(session)
+    if as_json:
+        tell({"ok": written, "read": read, "refused": refused, "why_not": why})
+        return written
+    if not written:
+        out.print(f"[red]Not all of it went.[/red] {why}")
+        return False
     out.print(f"Both sides are in line; {read} contacts were read.")
     if refused:
         out.print(f"{refused} members are refused by Mailchimp: GET /api/v1/audience/problems says why, and what can be done.")

@@ -1,9 +1,9 @@
-"""The console without a mouse, and without script."""
+"""The console by keyboard alone, without script on a phone, and by dragging."""
 
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.console.chromium import CHROMIUM, browser, sign_in, site
+from tests.console.chromium import CHROMIUM, browser, sign_in, signed_in, site
 from tests.pages.site import Site
 
 __all__ = ["browser", "site"]
@@ -86,3 +86,15 @@ def test_without_script_on_a_phone_the_same_can_be_done(browser: Browser, site: 
     page.get_by_role("button", name="Cancel it").click()
     assert page.get_by_text("Cancelled. Nothing goes").is_visible()
     context.close()
+
+
+def test_an_item_is_dragged_up_to_the_place_of_another_and_down_again(browser: Browser, site: Site) -> None:
+    with signed_in(browser, site.base, site.paths["key"]) as page:
+        page.goto(f"{site.base}/console/newsletter/{site.paths['edition']}")
+        items = page.locator("li[data-item]")
+        before = [item.get_attribute("data-item") for item in items.all()]
+        for source, target, after in ((1, 0, before[::-1]), (0, 1, before)):
+            with page.expect_navigation():
+                items.nth(source).drag_to(items.nth(target))
+            assert [item.get_attribute("data-item") for item in items.all()] == after
+        assert page.get_by_text("Saved.").is_visible()

@@ -35,8 +35,10 @@ document.addEventListener("drop", (event) => {
   if (!dragged || !over || over === dragged) return;
   event.preventDefault();
   const form = document.querySelector("#reorder");
-  const ids = [...document.querySelectorAll("[data-item]")].map((item) => item.dataset.item).filter((id) => id !== dragged.dataset.item);
-  ids.splice(ids.indexOf(over.dataset.item), 0, dragged.dataset.item);
+  const ids = [...document.querySelectorAll("[data-item]")].map((item) => item.dataset.item);
+  const place = ids.indexOf(over.dataset.item);  // what is dragged takes it, whether it came from above or below
+  ids.splice(ids.indexOf(dragged.dataset.item), 1);
+  ids.splice(place, 0, dragged.dataset.item);
   form.elements.order.value = ids.join(",");
   form.requestSubmit();
 });
