@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 
 from pydantic import ValidationError
+from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.audience.cursors import Walk, give_back, go_on, take
@@ -89,6 +90,12 @@ async def pull_changes(
     finally:
         await give_back(parts, walk, position=finished)
     return count
+
+
+async def was_read(session: AsyncSession, *, since: datetime) -> bool:
+    """Has a walk through the audience come through since then?"""
+    found = (await session.exec(select(SyncCursor.run_at).where(SyncCursor.name == CURSOR))).first()
+    return found is not None and found >= since
 
 
 async def _place(parts: Parts) -> datetime | None:

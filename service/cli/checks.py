@@ -1,12 +1,17 @@
 """What commands check before they begin."""
 
+from pathlib import Path
+
 from service.cli.context import fail
 from service.db import Database
 from service.migrations import revisions
 
 
 async def check_migrated(database: Database) -> None:
-    """Ends the command when the database is not at the current shape."""
+    """Ends the command when there is no database, or it is not at the current shape."""
+    file = database.engine.url.database if database.is_sqlite else None
+    if file and not Path(file).exists():
+        fail(f"There is no database at {file} yet: run `kindling migrate`, or check VAR_DIR and DATABASE_URL.")
     has, newest = await revisions(database)
     if has != newest:
         fail("The database is not up to date: run `kindling migrate` first.")

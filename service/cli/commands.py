@@ -12,7 +12,7 @@ import typer
 
 from service.auth.rules import Role, Scope
 from service.cli.become import become, sandbox_command
-from service.cli.context import fail, run, settings_or_fail
+from service.cli.context import USAGE, fail, run, settings_or_fail
 from service.messages.rules import Resolution
 
 # Each command imports what it needs when it runs: `kindling --help` and shell completion must not load the whole service.
@@ -158,6 +158,8 @@ def create_key_command(
     as_json: AsJson = False,
 ) -> None:
     """Make an API key; it is printed once."""
+    if not name.strip():
+        fail("Say who or what will use the key: --name 'quarterly report'.", code=USAGE)
     from service.cli.keys import make_key
 
     run(make_key(settings_or_fail(), role, name, scope or [], as_json=as_json))

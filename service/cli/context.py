@@ -25,7 +25,8 @@ def fail(text: str, *, code: int = FAILED) -> NoReturn:
 
 
 def settings_or_fail(*, quiet: bool = True) -> "Settings":
-    """The settings of the environment; logging is set up. `quiet`: a command for people shows warnings only."""
+    """The settings of the environment; logging is set up. `quiet`: a command says itself what is wrong, in its own
+    words; only errors are logged."""
     from service.logs import configure_logs  # noqa: PLC0415
     from service.settings import SettingsProblem, load_settings  # noqa: PLC0415
 
@@ -34,7 +35,7 @@ def settings_or_fail(*, quiet: bool = True) -> "Settings":
         _ = settings.database  # a wrong address is told here, not in the middle of the work
     except SettingsProblem as why:
         fail(str(why), code=USAGE)
-    configure_logs(settings.model_copy(update={"log_level": "WARNING"}) if quiet else settings)
+    configure_logs(settings.model_copy(update={"log_level": "ERROR"}) if quiet else settings)
     return settings
 
 

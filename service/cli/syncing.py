@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from service.audience.pull import pull_changes
+from service.audience.pull import pull_changes, was_read
 from service.audience.push import push_due
 from service.audience.sync_job import STOPPED, due_count, problem_count
 from service.bootstrap import open_parts_with_redis
 from service.cli.checks import check_migrated
+from service.cli.context import fail
 from service.cli.screen import out, progress_bar, tell
 from service.messages.halts import is_halted
 from service.parts import Parts
@@ -25,7 +26,11 @@ async def sync_audience(settings: Settings, *, as_json: bool) -> bool:
     """Write everybody who is due, read what changed at Mailchimp, say what came of it. False when it could not be done to the end."""
     async with open_parts_with_redis(settings) as parts:
         await check_migrated(parts.database)
+        started = parts.clock.now()
         read = await pull_changes(parts, force=True, on_confirmed=confirming(parts))
+        async with parts.database.reading() as session:
+            if not await was_read(session, since=started):
+                fail("Mailchimp's audience could not be read to the end. `kindling doctor` says why; run this again, nothing is lost.")
         with progress_bar(as_json=as_json) as progress:
             task = progress.add_task("writing to Mailchimp", total=await _due(parts))
 
