@@ -28,6 +28,7 @@ class SandboxConfig:
     max_connections: int = 10
     limit_body_empty: bool = True
     scheduling: bool = True  # False: the plan has no campaign scheduling
+    variate: bool = True  # False: the plan has no A/B testing
     cancel_send: bool = True  # False: the plan has no cancel-send
     sending_seconds: float = 0.0  # sandbox seconds a campaign stays in `sending`
     complaint_as: str = "cleaned"  # or "unsubscribed": what a complaint makes of a member

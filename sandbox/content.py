@@ -94,7 +94,7 @@ def campaign_values(box: "Sandbox", mail: Mail, campaign: Campaign) -> dict[str,
         "HTML:LIST_ADDRESS_HTML": html_lib.escape(address),
         "LIST:DESCRIPTION": audience.permission_reminder if audience else "",
         "MC_PREVIEW_TEXT": str(campaign.settings.get("preview_text", "")),
-        "MC:SUBJECT": str(campaign.settings.get("subject_line", "")),
+        "MC:SUBJECT": mail.subject,
         "CURRENT_YEAR": str(datetime.fromtimestamp(mail.at, UTC).year),
         "REWARDS": "",
     }

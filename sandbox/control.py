@@ -19,6 +19,7 @@ SWITCHES = [
     "recipients",
     "follow_links",
     "scheduling",
+    "variate",
     "cancel_send",
     "complaint_as",
     "sending_seconds",

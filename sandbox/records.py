@@ -86,6 +86,8 @@ class Campaign:
     sent_at: float | None = None
     emails_sent: int = 0
     parent_id: str = ""
+    variate: Doc = field(default_factory=dict)  # what an A/B campaign tries, and the ids of its combinations
+    combination: int = -1  # which of its parent's combinations a child is
 
 
 @dataclass(slots=True)
@@ -116,6 +118,7 @@ class Mail:
     to_name: str = ""
     reply_to: str = ""
     campaign_id: str = ""
+    combination: int = -1
     list_id: str = ""
     email_id: str = ""
     reject_reason: str | None = None

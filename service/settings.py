@@ -35,6 +35,13 @@ class Unapproved(StrEnum):
     SEND = "send"
 
 
+class TrialBy(StrEnum):
+    """How two subjects are tried: by Mailchimp's A/B campaign where the plan has it, or always by two ordinary campaigns."""
+
+    VARIATE = "variate"
+    CAMPAIGNS = "campaigns"
+
+
 class NudgeMode(StrEnum):
     """Does a person look at nudges first?"""
 
@@ -113,6 +120,7 @@ class Settings(BaseSettings):
     newsletter_weekday: str = "wednesday"
     newsletter_time: time = time(10, 0)
     newsletter_unapproved: Unapproved = Unapproved.HOLD
+    newsletter_trial: TrialBy = TrialBy.VARIATE
     newsletter_indexed: Switch = Switch.ON
     brand_file: Path | None = None
     lapsed_after_days: int = Field(60, ge=1, le=3650)

@@ -120,7 +120,7 @@ def sandbox_process() -> Iterator[Sandbox]:
 def sandbox(sandbox_process: Sandbox) -> Sandbox:
     sandbox_process.ask("DELETE", "/faults")
     sandbox_process.ask("POST", "/reset")
-    sandbox_process.ask("POST", "/settings", recipients="silent", scheduling=True, double_optin=False, sending_seconds=0.0)
+    sandbox_process.ask("POST", "/settings", recipients="silent", scheduling=True, variate=True, double_optin=False, sending_seconds=0.0)
     sandbox_process.ask("POST", "/clock", now=NOW.isoformat())
     return sandbox_process
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from sandbox.content import text_of
+from sandbox.marketing import variate
 from sandbox.marketing.conditions import campaign_people, check_options
 from sandbox.marketing.report_figures import Figures, figures
 from sandbox.records import Campaign
@@ -71,6 +72,8 @@ def campaign_doc(box: "Sandbox", campaign: Campaign) -> Doc:
         "tracking": campaign.tracking,
         "delivery_status": _delivery_status(campaign),
     }
+    if campaign.variate:
+        doc["variate_settings"] = variate.shown(box, campaign)
     if campaign.parent_id:
         doc["parent_campaign_id"] = campaign.parent_id
     if campaign.status in ("sent", "sending"):
@@ -140,6 +143,8 @@ def _apply(call: Call, campaign: Campaign, body: Doc) -> None:
         campaign.settings |= {name: settings[name] for name in _SETTINGS if name in settings}
     if isinstance(body.get("tracking"), dict):
         campaign.tracking |= {name: body["tracking"][name] for name in _TRACKING if name in body["tracking"]}
+    if campaign.type == "variate" and (body.get("variate_settings") is not None or not campaign.variate):
+        campaign.variate = variate.check_settings(call, body.get("variate_settings"))
     if body.get("content_type") in ("template", "multichannel"):
         campaign.content_type = body["content_type"]
 

@@ -35,10 +35,10 @@ class Figures:
 
 
 def campaign_mails(box: "Sandbox", campaign: Campaign) -> list[Mail]:
-    """Return the mails of a campaign in the order they went out; tests are not among them."""
-    rows = box.state.mails.rows
-    found = (rows[key] for key in box.state.campaign_mails.get(campaign.id, ()))
-    return [mail for mail in found if mail.product == "campaign"]
+    """Return the mails of a campaign in the order they went out; tests are not among them. Those of a combination are its parent's."""
+    rows, part = box.state.mails.rows, campaign.combination
+    found = (rows[key] for key in box.state.campaign_mails.get(campaign.parent_id if part >= 0 else campaign.id, ()))
+    return [mail for mail in found if mail.product == "campaign" and (part < 0 or mail.combination == part)]
 
 
 def figures(box: "Sandbox", campaign: Campaign) -> Figures:

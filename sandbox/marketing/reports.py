@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from sandbox.ids import md5_hex
 from sandbox.marketing.report_figures import campaign_mails, figures
+from sandbox.marketing.variate import children_of
 from sandbox.records import Activity, Campaign, Mail
 from sandbox.store import Doc
 from sandbox.times import iso, parse_since
@@ -93,6 +94,12 @@ async def list_reports(call: Call) -> Reply:
     offset, count = call.page()
     page = [_report(call.box, c) for c in found[offset : offset + count]]
     return Reply(select({"reports": page, "total_items": len(found)}, call.query))
+
+
+async def sub_reports(call: Call) -> Reply:
+    """GET .../sub-reports: of each combination of an A/B campaign."""
+    found = [_report(call.box, child) for child in children_of(call.box, sent_campaign(call))]
+    return _answer(call, "reports", found, len(found))
 
 
 def _since(call: Call, name: str = "since") -> float | None:

@@ -105,6 +105,7 @@ _ROUTES: tuple[tuple[str, str, Op], ...] = (
     ("GET", _R + "/click-details/{link_id}", reports.link_details),
     ("GET", _R + "/click-details/{link_id}/members", reports.link_members),
     ("GET", _R + "/sent-to", reports.sent_to),
+    ("GET", _R + "/sub-reports", reports.sub_reports),
     ("GET", _R + "/unsubscribed", reports.unsubscribed),
     ("GET", _R + "/abuse-reports", reports.abuse_reports),
     ("GET", "/batches", batches.list_batches),

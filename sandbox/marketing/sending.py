@@ -8,6 +8,7 @@ from sandbox.consequences import mail_left
 from sandbox.marketing.campaigns import campaign_doc, campaign_of
 from sandbox.marketing.conditions import campaign_people
 from sandbox.marketing.show import names_of_interests
+from sandbox.marketing.variate import keep_children, subjects_of
 from sandbox.merge import render
 from sandbox.records import Action, Campaign, Mail, Member
 from sandbox.store import Doc
@@ -33,7 +34,7 @@ def checklist(box: "Sandbox", campaign: Campaign) -> Doc:
     address = "LIST:ADDRESS" in body or "LIST_ADDRESS" in body
     items = [
         _item(501, bool(people), "List", f"{len(people)} recipients", "The list or segment has no subscribed recipients."),
-        _item(502, bool(settings.get("subject_line")), "Subject", "You have a subject line.", "You need a subject line."),
+        _item(502, all(subjects_of(campaign)), "Subject", "You have a subject line.", "You need a subject line."),
         _item(503, bool(settings.get("from_name")), "From name", "You have a from name.", "You need a from name."),
         _item(504, _verified(box, sender), "Reply-to", f"Replies go to {sender}.", "The reply-to address needs a verified domain."),
         _item(505, bool(body.strip()), "Content", "Your content is there.", "Your campaign has no content."),
@@ -115,7 +116,7 @@ async def deliver(box: "Sandbox", campaign: Campaign, now: float, share: float) 
     wanted = math.ceil((len(had) + sum(m.id not in had for m in people)) * share) - len(had)
     todo = [member for member in people if member.id not in had][: max(wanted, 0)]
     for number, member in enumerate(todo, 1):
-        mail = _mail(box, campaign, member.email, now, "campaign", member)
+        mail = _mail(box, campaign, member.email, now, "campaign", member, (len(had) + number) % len(subjects_of(campaign)))
         box.state.save_new_mail(mail)
         mail_left(box, mail)
         campaign.emails_sent += 1
@@ -126,7 +127,7 @@ async def deliver(box: "Sandbox", campaign: Campaign, now: float, share: float) 
     box.state.campaigns.save(campaign.id, campaign)
 
 
-def _mail(box: "Sandbox", campaign: Campaign, email: str, now: float, product: str, member: Member | None) -> Mail:
+def _mail(box: "Sandbox", campaign: Campaign, email: str, now: float, product: str, member: Member | None, part: int = 0) -> Mail:
     settings = campaign.settings
     fields: Doc = {} if member is None else {k: v for k, v in member.merge.items() if v not in ("", None)}
     if member is not None and member.interests:
@@ -137,11 +138,12 @@ def _mail(box: "Sandbox", campaign: Campaign, email: str, now: float, product: s
         product=product,
         email=email,
         at=now,
-        subject=render(str(settings.get("subject_line", "")), names, blank_unknown=member is not None),
+        subject=render(subjects_of(campaign)[part], names, blank_unknown=member is not None),
         sender=str(settings.get("reply_to", "")),
         sender_name=str(settings.get("from_name", "")),
         to_name=render(str(settings.get("to_name", "")), names, blank_unknown=True).strip(),
         campaign_id=campaign.id,
+        combination=part if campaign.variate else -1,
         list_id=str(campaign.recipients.get("list_id", "")),
         email_id=member.id if member else "",
         fields=fields,
@@ -152,6 +154,7 @@ def _mail(box: "Sandbox", campaign: Campaign, email: str, now: float, product: s
 
 def _finish(box: "Sandbox", campaign: Campaign, now: float) -> None:
     campaign.sent_at = now
+    keep_children(box, campaign)
     _set_status(box, campaign, "sent", now)
     subject = str(campaign.settings.get("subject_line", ""))
     list_id = str(campaign.recipients["list_id"])
@@ -259,6 +262,6 @@ async def replicate(call: Call) -> Reply:
     new = Campaign(box.state.new_id("campaign"), box.store.next_number("web_id", 1001), old.type, box.clock.now())
     new.recipients, new.tracking, new.content = dict(old.recipients), dict(old.tracking), dict(old.content)
     new.settings = old.settings | {"title": f"{old.settings.get('title', '')} (copy 01)"}
-    new.parent_id = old.id
+    new.parent_id, new.variate = old.id, dict(old.variate)
     box.state.campaigns.save(new.id, new)
     return Reply(campaign_doc(box, new))

@@ -34,6 +34,9 @@ class Campaign(SQLModel, table=True):
     kind: str = Field(max_length=30, description="a MessageKind")
     message_id: UUID = Field(foreign_key="message.id")
     preview_text: str = Field(default="", max_length=200)
+    trial: list[str] = Field(default_factory=list, sa_type=JsonType, description="an A/B campaign's messages, one for each subject")
+    trial_refused: bool = Field(default=False, description="Mailchimp does not take it as an A/B campaign: it goes by two")
+    child_ids: list[str] = Field(default_factory=list, sa_type=JsonType, description="what an A/B campaign became at Mailchimp")
     tracked: bool = True
     step: str = Field(default=CampaignStep.PLANNED, max_length=20, index=True)
     remote_id: str = Field(default="", max_length=40, index=True)

@@ -31,9 +31,11 @@ def plan_campaign(
     tracked: bool,
     send_at: datetime | None,
     now: datetime,
+    trial: Sequence[UUID] = (),
 ) -> Campaign:
     """A campaign to be handed to Mailchimp from now on; sent at `send_at`, or as soon as it is ready. The caller adds the deliveries
-    with this campaign's id in the same transaction. `title` is unique, and how a lost campaign is found again.
+    with this campaign's id in the same transaction. `title` is unique, and how a lost campaign is found again. `trial` are the messages
+    of an A/B campaign, which differ in their subjects only.
     """
     campaign = Campaign(
         title=title,
@@ -43,6 +45,7 @@ def plan_campaign(
         tracked=tracked,
         send_at=send_at,
         created_at=now,
+        trial=[str(message_id) for message_id in trial],
     )
     session.add(campaign)
     return campaign

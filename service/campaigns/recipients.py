@@ -96,26 +96,40 @@ async def settle_recipients(parts: Parts, campaign: Campaign, *, sent_at: dateti
 
     May be repeated: a delivery that is settled stays as it is.
     """
+    await settle_part(parts, campaign, campaign.remote_id, sent_at=sent_at)
+    await leave_out_the_rest(parts, campaign)
+    return await accepted_count(parts, campaign)
+
+
+async def settle_part(parts: Parts, campaign: Campaign, remote_id: str, *, sent_at: datetime, message_id: UUID | None = None) -> None:
+    """The recipients that one report names: they got it, as this message where it is known."""
     batch: dict[str, str] = {}
-    async for recipient in parts.providers.reports.recipients(campaign.remote_id):
+    async for recipient in parts.providers.reports.recipients(remote_id):
         batch[email_key(recipient.email)] = recipient.status
         if len(batch) >= CHUNK:
-            await _settle(parts, campaign, batch, sent_at=sent_at)
+            await _settle(parts, campaign, batch, sent_at=sent_at, message_id=message_id)
             batch = {}
-    await _settle(parts, campaign, batch, sent_at=sent_at)
+    await _settle(parts, campaign, batch, sent_at=sent_at, message_id=message_id)
+
+
+async def leave_out_the_rest(parts: Parts, campaign: Campaign) -> None:
+    """Whoever no report names was left out by Mailchimp."""
     async with parts.database.transaction() as session:
         connection = await session.connection()
         open_rows = (col(Delivery.campaign_id) == campaign.id, col(Delivery.status).in_(OPEN), col(Delivery.accepted_at).is_(None))
         await connection.execute(
             update(Delivery).where(*open_rows).values(status=DeliveryStatus.SKIPPED, reason=LEFT_OUT, needs_person=False)
         )
-        accepted = (
-            select(func.count()).select_from(Delivery).where(Delivery.campaign_id == campaign.id, col(Delivery.accepted_at).is_not(None))
-        )
-        return int((await session.exec(accepted)).one())
 
 
-async def _settle(parts: Parts, campaign: Campaign, batch: Mapping[str, str], *, sent_at: datetime) -> None:
+async def accepted_count(parts: Parts, campaign: Campaign) -> int:
+    """How many of its deliveries Mailchimp took."""
+    async with parts.database.reading() as session:
+        query = select(func.count()).select_from(Delivery)
+        return int((await session.exec(query.where(Delivery.campaign_id == campaign.id, col(Delivery.accepted_at).is_not(None)))).one())
+
+
+async def _settle(parts: Parts, campaign: Campaign, batch: Mapping[str, str], *, sent_at: datetime, message_id: UUID | None = None) -> None:
     if not batch:
         return
     async with parts.database.transaction() as session:
@@ -129,6 +143,7 @@ async def _settle(parts: Parts, campaign: Campaign, batch: Mapping[str, str], *,
             delivery.delivered_at = None if bounced else sent_at
             delivery.bounced_at = sent_at if bounced else None
             delivery.reason, delivery.needs_person = "", False
+            delivery.message_id = message_id or delivery.message_id
             session.add(delivery)
 
 

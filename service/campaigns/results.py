@@ -102,11 +102,12 @@ async def _read(parts: Parts, campaign: Campaign) -> None:
     started = parts.clock.now()
     since = campaign.poll_cursor - OVERLAP if campaign.poll_cursor else None
     batch: list[ReportActivity] = []
-    async for activity in parts.providers.reports.activity(campaign.remote_id, since=since):
-        batch.append(activity)
-        if len(batch) >= BATCH:
-            await _apply(parts, campaign.id, batch)
-            batch = []
+    for remote_id in (campaign.remote_id, *campaign.child_ids):  # what both tell counts once, by its key
+        async for activity in parts.providers.reports.activity(remote_id, since=since):
+            batch.append(activity)
+            if len(batch) >= BATCH:
+                await _apply(parts, campaign.id, batch)
+                batch = []
     await _apply(parts, campaign.id, batch)
     parts.passing("report.read")
     await _read_until(parts, campaign.id, started)

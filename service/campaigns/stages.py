@@ -22,14 +22,17 @@ from service.campaigns.stage_common import (
     still_ours,
     still_wanted,
 )
+from service.campaigns.trials import is_refused, settle_trial, split, subject_of, to_be_split
 from service.messages.models import Message
 from service.messages.rules import DeliveryStatus, MessageKind
 from service.parts import Parts
 from service.providers.base import (
     CampaignDraft,
     CampaignStatus,
+    Misconfigured,
     OutcomeUnknown,
     ProviderError,
+    Rejected,
 )
 
 FOLDER = "Kindling"
@@ -47,6 +50,8 @@ async def plan_to_created(parts: Parts, campaign: Campaign, now: datetime) -> Ch
     remote = parts.providers.campaigns
     folder = await remote.folder(FOLDER)
     found = await remote.find(campaign.title, folder_id=folder, created_since=campaign.created_at - LOOK_BACK)
+    if campaign.trial_refused:
+        return await split(parts, campaign, list(found), now)
     if len(found) > 1:
         raise NeedsPerson("Mailchimp has two campaigns with this title. Delete the one that is not to go, then try again.")
     if found:
@@ -57,8 +62,15 @@ async def plan_to_created(parts: Parts, campaign: Campaign, now: datetime) -> Ch
     if campaign.kind != MessageKind.NEWSLETTER:
         await write_personal_texts(parts, campaign)
     await _wait_for_audience(parts, campaign, now)
+    if campaign.trial and (await parts.providers.audience.check()).plan_can_schedule is False:
+        return to_be_split()  # a free account has no A/B testing
     segment = await remote.segment(campaign.title, emails)
-    created = await remote.create(await _draft(parts, campaign, segment, folder))
+    try:
+        created = await remote.create(await _draft(parts, campaign, segment, folder))
+    except (Rejected, Misconfigured) as error:
+        if not is_refused(campaign, error):
+            raise
+        return to_be_split()
     return {"step": CampaignStep.CREATED, "remote_id": created.id, "segment_id": segment, "recipient_count": len(emails)}
 
 
@@ -82,6 +94,7 @@ async def _draft(parts: Parts, campaign: Campaign, segment: int, folder: str) ->
         track_opens=campaign.tracked,
         track_clicks=campaign.tracked,
         folder_id=folder,
+        subjects=tuple(await subject_of(parts, campaign)),
     )
 
 
@@ -109,6 +122,8 @@ async def filled_to_ready(parts: Parts, campaign: Campaign, now: datetime) -> Ch
     if gone is not None:
         return gone
     ready, items = await parts.providers.campaigns.checklist(campaign.remote_id)
+    if campaign.trial and not ready:
+        return to_be_split()  # what an ordinary campaign lacks too will be said then
     listed = [{"level": i.level, "heading": i.heading, "details": i.details} for i in items]
     if not ready:
         errors = "; ".join(f"{i.heading}: {i.details}" for i in items if i.level == "error")
@@ -135,7 +150,12 @@ async def ready_to_sending(parts: Parts, campaign: Campaign, now: datetime) -> C
         raise NeedsPerson(f"Mailchimp counts {at.recipient_count} recipients, we count {campaign.recipient_count}: look at the segment.")
     if campaign.send_at is not None and campaign.send_at > now:
         return await schedule(parts, campaign, campaign.send_at)
-    await _send(parts, campaign, now)
+    try:
+        await _send(parts, campaign, now)
+    except (Rejected, Misconfigured) as error:
+        if not is_refused(campaign, error):
+            raise
+        return to_be_split()
     return {"step": CampaignStep.SENDING, **kept(campaign)}
 
 
@@ -184,8 +204,13 @@ async def sending_to_sent(parts: Parts, campaign: Campaign, now: datetime) -> Ch
     if at.status not in {CampaignStatus.SENT, CampaignStatus.CANCELED}:
         raise NotYet("Mailchimp is sending", CHECK_SENDING)
     sent_at = min(at.send_time or campaign.send_tried_at or now, now)
-    accepted = await settle_recipients(parts, campaign, sent_at=sent_at)
+    child_ids: list[str] = []
+    if campaign.trial:
+        accepted, child_ids = await settle_trial(parts, campaign, sent_at=sent_at, emails_sent=at.emails_sent)
+    else:
+        accepted = await settle_recipients(parts, campaign, sent_at=sent_at)
     return {
+        "child_ids": child_ids,
         "step": CampaignStep.SENT,
         "sent_at": sent_at,
         "emails_sent": accepted,

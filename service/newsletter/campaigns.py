@@ -8,23 +8,30 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.campaigns.models import Campaign
+from service.campaigns.trials import FIRST, SECOND, TRIAL
 from service.newsletter.models import Edition
+from service.settings import TrialBy
 
 
 class Variant(StrEnum):
-    """Whose campaign it is: readers who are measured, the half of them who get the second subject, readers who are not measured."""
+    """Whose campaign it is: readers who are measured, the half of them who get the second subject, readers who are not measured; or
+    all who are measured, where Mailchimp shares out two subjects among them.
+    """
 
-    MEASURED = "measured"
-    SECOND_SUBJECT = "measured-b"
+    TRIAL = TRIAL
+    MEASURED = FIRST
+    SECOND_SUBJECT = SECOND
     UNMEASURED = "unmeasured"
 
 
-def variant_for(edition: Edition, member_id: UUID, *, measured: bool) -> Variant:
-    """Which campaign a reader is in. A trial of two subjects is among the measured alone, and splits them by a digest: even, the same
-    whoever asks, and another split each time.
+def variant_for(edition: Edition, member_id: UUID, *, measured: bool, by: TrialBy) -> Variant:
+    """Which campaign a reader is in. A trial of two subjects is among the measured alone. Where we share them out it is by a digest:
+    even, the same whoever asks, and another split each time.
     """
     if not measured:
         return Variant.UNMEASURED
+    if edition.subject_b and by is TrialBy.VARIATE:
+        return Variant.TRIAL
     second = edition.subject_b and hashlib.sha256(f"{edition.id}{member_id}".encode()).digest()[0] % 2
     return Variant.SECOND_SUBJECT if second else Variant.MEASURED
 

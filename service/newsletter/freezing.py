@@ -23,7 +23,7 @@ from service.newsletter.models import Edition
 from service.newsletter.readers import Reader, ReaderCount, readers
 from service.newsletter.rules import GOES_BY_ITSELF, HELD_BACK, ContentStatus, EditionStatus
 from service.providers.base import Product
-from service.rendering import Renderer
+from service.rendering import SUBJECT_TAG, Rendered, Renderer
 from service.settings import Settings
 
 NOBODY = "There is nobody to send it to: no member is subscribed and wants the newsletter."
@@ -97,25 +97,19 @@ class _Variants:
 
     def variant(self, reader: Reader) -> Variant:
         """The campaign this reader is in."""
-        return variant_for(self._edition, reader.member_id, measured=reader.measured)
+        return variant_for(self._edition, reader.member_id, measured=reader.measured, by=self._settings.newsletter_trial)
 
     async def campaign(self, variant: Variant) -> Campaign:
         """The campaign of a variant, its message in place."""
         if variant not in self._made:
             measured = variant is not Variant.UNMEASURED
-            second = variant is Variant.SECOND_SUBJECT
-            content = replace(self._content, subject=self._edition.subject_b) if second else self._content
+            subject = self._edition.subject_b if variant is Variant.SECOND_SUBJECT else self._edition.subject
+            shared_out = variant is Variant.TRIAL
+            content = replace(self._content, subject=SUBJECT_TAG if shared_out else subject)
             mail = render_edition(content, measured=measured, renderer=self._renderer, settings=self._settings)
-            message = Message(
-                kind=MessageKind.NEWSLETTER,
-                subject=mail.subject,
-                html=mail.html,
-                text=mail.text,
-                links=list(mail.links),
-                created_at=self.now,
-            )
-            self._session.add(message)
-            await self._session.flush()
+            message = await self._message(mail, subject)
+            # one for each subject, for when it is known who got which
+            trial = [(await self._message(mail, s)).id for s in (subject, self._edition.subject_b)] if shared_out else []
             self._made[variant] = plan_campaign(
                 self._session,
                 title=campaign_title(self._edition, variant),
@@ -125,8 +119,17 @@ class _Variants:
                 tracked=measured,
                 send_at=max(self._edition.scheduled_for or self.now, self.now),
                 now=self.now,
+                trial=trial,
             )
         return self._made[variant]
+
+    async def _message(self, mail: Rendered, subject: str) -> Message:
+        message = Message(
+            kind=MessageKind.NEWSLETTER, subject=subject, html=mail.html, text=mail.text, links=list(mail.links), created_at=self.now
+        )
+        self._session.add(message)
+        await self._session.flush()
+        return message
 
     def key(self, member_id: UUID) -> str:
         """What makes a delivery of this edition unique."""

@@ -199,6 +199,7 @@ async def preview(
         "LIST:ADDRESS": settings.postal_address,
         "HTML:LIST_ADDRESS_HTML": settings.postal_address,
         "LIST:COMPANY": settings.community_name,
+        "MC:SUBJECT": mail.subject,
         "PREFS": "#",
         "UNSUB": "#",
     }

@@ -66,10 +66,11 @@ async def forget_newcomer(session: AsyncSession, member_id: UUID) -> int:
         session.add(edition)
         touched += 1
         for campaign in await campaigns_of(session, edition):
-            message = await session.get_one(Message, campaign.message_id, with_for_update=True)
-            message.html = message.html.replace(_in_html(theirs), NOBODY_NAMED)
-            message.text = message.text.replace(_in_text(theirs), NOBODY_NAMED)
-            session.add(message)
+            for message_id in (campaign.message_id, *map(UUID, campaign.trial)):
+                message = await session.get_one(Message, message_id, with_for_update=True)
+                message.html = message.html.replace(_in_html(theirs), NOBODY_NAMED)
+                message.text = message.text.replace(_in_text(theirs), NOBODY_NAMED)
+                session.add(message)
     return touched
 
 

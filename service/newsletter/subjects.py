@@ -5,12 +5,14 @@ Clicks decide, never opens: many mail programs open by themselves. Source of the
 
 from dataclasses import dataclass
 from math import erf, sqrt
+from uuid import UUID
 
-from sqlalchemy import case, func
+from sqlalchemy import ColumnElement, case, func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from service.messages.models import Delivery
+from service.campaigns.models import Campaign
+from service.messages.models import Delivery, Message
 from service.messages.rules import ACCEPTED_BY_PROVIDER, DeliveryStatus
 from service.newsletter.campaigns import Variant, campaign_of
 from service.newsletter.models import Edition
@@ -67,6 +69,9 @@ def verdict(first: SubjectResult, second: SubjectResult) -> str:
 
 async def trial_of(session: AsyncSession, edition: Edition) -> Trial | None:
     """The edition's trial; None where it had one subject."""
+    shared_out = await campaign_of(session, edition, Variant.TRIAL)
+    if shared_out is not None:
+        return await _shared_out(session, shared_out)
     results = [await _result(session, edition, variant) for variant in (Variant.MEASURED, Variant.SECOND_SUBJECT)]
     if results[1] is None:
         return None
@@ -74,10 +79,28 @@ async def trial_of(session: AsyncSession, edition: Edition) -> Trial | None:
     return Trial(first, results[1], verdict(first, results[1]))
 
 
+async def _shared_out(session: AsyncSession, campaign: Campaign) -> Trial:
+    """How a trial did that Mailchimp shared out: each delivery has the message of the subject that its reader got."""
+    first, second = [
+        await _counted(session, (await session.get_one(Message, UUID(message_id))).subject, Delivery.message_id == UUID(message_id))
+        for message_id in campaign.trial
+    ]
+    unknown = await _counted(session, "", col(Delivery.campaign_id) == campaign.id, Delivery.message_id == campaign.message_id)
+    words = verdict(first, second)
+    if unknown.delivered:
+        words += f" Mailchimp does not tell which subject {unknown.delivered} others got; they are not among these."
+    return Trial(first, second, words)
+
+
 async def _result(session: AsyncSession, edition: Edition, variant: Variant) -> SubjectResult | None:
     campaign = await campaign_of(session, edition, variant)
     if campaign is None:
         return None
+    subject = edition.subject_b if variant is Variant.SECOND_SUBJECT else edition.subject
+    return await _counted(session, subject, Delivery.campaign_id == campaign.id)
+
+
+async def _counted(session: AsyncSession, subject: str, *which: ColumnElement[bool] | bool) -> SubjectResult:
     arrived = col(Delivery.status).in_(ACCEPTED_BY_PROVIDER - {DeliveryStatus.SOFT_BOUNCED, DeliveryStatus.BOUNCED})
     counts = [
         func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
@@ -87,6 +110,5 @@ async def _result(session: AsyncSession, edition: Edition, variant: Variant) -> 
             arrived & col(Delivery.first_human_clicked_at).is_not(None),
         )
     ]
-    delivered, opened, clicked = (await session.exec(select(*counts).where(Delivery.campaign_id == campaign.id))).one()
-    subject = edition.subject_b if variant is Variant.SECOND_SUBJECT else edition.subject
+    delivered, opened, clicked = (await session.exec(select(*counts).where(*which))).one()
     return SubjectResult(subject, int(delivered), int(opened), int(clicked))

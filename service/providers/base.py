@@ -299,6 +299,8 @@ class CampaignDraft:
     track_opens: bool
     track_clicks: bool
     folder_id: str = ""
+    subjects: tuple[str, ...] = ()
+    """Several: an A/B campaign that shares all recipients out among them, without a winner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +314,8 @@ class RemoteCampaign:
     send_time: datetime | None
     recipient_count: int | None
     archive_url: str = ""
+    is_child: bool = False
+    """Made by Mailchimp as a part of another."""
 
 
 @dataclass(frozen=True, slots=True)

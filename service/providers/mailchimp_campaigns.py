@@ -15,6 +15,7 @@ CAMPAIGN_FIELDS = tuple(
     f"campaigns.{name}"
     for name in (
         "id", "status", "emails_sent", "send_time", "archive_url", "long_archive_url", "settings.title", "recipients.recipient_count",
+        "parent_campaign_id",
     )
 )  # fmt: skip
 _PLAN_WORDS = ("plan", "upgrade", "pricing")
@@ -62,7 +63,7 @@ class MailchimpCampaigns:
                 lambda answer: [(str(row["id"]), campaign_of(row) if _title(row) == title else None) for row in answer["campaigns"]],
             )
 
-        return [campaign async for _, campaign in read_pages(page, lambda row: row[0]) if campaign is not None]
+        return [campaign async for _, campaign in read_pages(page, lambda row: row[0]) if campaign is not None and not campaign.is_child]
 
     async def create(self, draft: CampaignDraft) -> RemoteCampaign:
         """Make the campaign. OutcomeUnknown means: look it up by title before any other try."""
@@ -144,7 +145,12 @@ def _campaign_document(draft: CampaignDraft, audience_id: str) -> dict[str, Any]
     if draft.folder_id:
         settings["folder_id"] = draft.folder_id
     tracking = {"opens": draft.track_opens, "html_clicks": draft.track_clicks, "text_clicks": False}
-    return {"type": "regular", "recipients": recipients, "settings": settings, "tracking": tracking}
+    body = {"type": "regular", "recipients": recipients, "settings": settings, "tracking": tracking}
+    if len(draft.subjects) > 1:
+        # all recipients are in the test: everybody gets it at once, and there is nobody left whom a winner could go to
+        trial = {"winner_criteria": "manual", "test_size": 100, "subject_lines": list(draft.subjects)}
+        body |= {"type": "variate", "variate_settings": trial}
+    return body
 
 
 def _title(row: Mapping[str, Any]) -> str:
@@ -161,6 +167,7 @@ def campaign_of(row: Mapping[str, Any]) -> RemoteCampaign:
         emails_sent=int(row.get("emails_sent") or 0),
         send_time=from_text(row.get("send_time")),
         recipient_count=None if count is None else int(count),
+        is_child=bool(row.get("parent_campaign_id")),
         archive_url=str(row.get("long_archive_url") or row.get("archive_url") or ""),
     )
 

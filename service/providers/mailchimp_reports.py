@@ -3,7 +3,7 @@
 Opens come from open-details, the only place that says which were made by a mail proxy; clicks and bounces from email-activity.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -13,7 +13,7 @@ from service.providers.instants import from_text, require_instant, to_iso
 from service.providers.mailchimp_campaigns import CAMPAIGN_FIELDS, campaign_of
 from service.providers.mailchimp_http import NOT_FOUND, Json, MarketingApi, Sdk
 from service.providers.paging import read_pages
-from service.providers.reports import ReportActivity, ReportRecipient, ReportSummary
+from service.providers.reports import ReportActivity, ReportChild, ReportRecipient, ReportSummary
 
 T = TypeVar("T")
 Row = Mapping[str, Any]
@@ -41,6 +41,10 @@ class MailchimpReports:
         async for recipient in self._rows("sent_to", call, _recipient):
             yield recipient
 
+    async def children(self, campaign_id: str) -> Sequence[ReportChild]:
+        """The parts of an A/B campaign; none where it was an ordinary one."""
+        return await self._api.read(lambda sdk: sdk.reports.get_sub_reports_for_campaign(campaign_id), _children)
+
     async def activity(self, campaign_id: str, *, since: datetime | None) -> AsyncIterator[ReportActivity]:
         """Opens (with the proxy flag), clicks, bounces, unsubscribes and complaints since the instant, each once."""
         limits = {} if since is None else {"since": to_iso(since)}
@@ -60,7 +64,8 @@ class MailchimpReports:
         query: dict[str, Json] = {"list_id": self._list, "status": "sent", "since_send_time": to_iso(since)}
         query |= {"sort_field": "send_time", "sort_dir": "ASC", "fields": [*CAMPAIGN_FIELDS, "total_items"]}
         async for campaign in self._rows("campaigns", lambda sdk, **page: sdk.campaigns.list(**query, **page), campaign_of, key="id"):
-            yield campaign
+            if not campaign.is_child:
+                yield campaign
 
     async def _rows(self, name: str, call: Callable[..., Json], parse: Callable[[Row], T], *, key: str = "email_id") -> AsyncIterator[T]:
         """What `parse` makes of each row of the answer's list `name`; a row that can't be parsed is an answer of unexpected shape."""
@@ -79,6 +84,10 @@ class MailchimpReports:
             lambda sdk: sdk.reports.get_campaign_abuse_reports(campaign_id),  # not in pages
             lambda answer: [_complaint(row) for row in answer["abuse_reports"]],
         )
+
+
+def _children(answer: Json) -> list[ReportChild]:
+    return [ReportChild(str(row["id"]), str(row.get("subject_line") or "")) for row in answer.get("reports") or ()]
 
 
 def _named(method: str, campaign_id: str, sdk: Sdk, **query: Json) -> Json:

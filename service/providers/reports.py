@@ -1,6 +1,6 @@
 """Reports of sent campaigns, as a port and in our words."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -48,6 +48,14 @@ class ReportRecipient:
     status: str
 
 
+@dataclass(frozen=True, slots=True)
+class ReportChild:
+    """One part of an A/B campaign, with a report of its own."""
+
+    id: str
+    subject: str
+
+
 class Reports(Protocol):
     """Mailchimp's reports of sent campaigns; all paging is inside."""
 
@@ -57,6 +65,10 @@ class Reports(Protocol):
 
     def recipients(self, campaign_id: str) -> AsyncIterator[ReportRecipient]:
         """Everyone it was sent to."""
+        ...
+
+    async def children(self, campaign_id: str) -> Sequence[ReportChild]:
+        """The parts of an A/B campaign; none where it was an ordinary one."""
         ...
 
     def activity(self, campaign_id: str, *, since: datetime | None) -> AsyncIterator[ReportActivity]:

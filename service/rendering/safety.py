@@ -29,6 +29,8 @@ class MergeTag(str):
 UNSUBSCRIBE_TAG = MergeTag("*|UNSUB|*")
 ARCHIVE_TAG = MergeTag("*|ARCHIVE|*")
 PREFERENCES_TAG = MergeTag("*|PREFS|*")
+SUBJECT_TAG = MergeTag("*|MC:SUBJECT|*")
+"""The subject that a reader's mail has."""
 
 
 def neutralise(text: str) -> str:

@@ -100,23 +100,22 @@ async def edition_rows(session: AsyncSession, window: Window) -> list[EditionRow
     """
     sent_at = func.min(col(Delivery.accepted_at))
     query = (
-        select(col(Delivery.message_id), sent_at, *mail_sums())
+        select(col(Delivery.message_id), col(Delivery.campaign_id), sent_at, *mail_sums())
         .where(Delivery.kind == MessageKind.NEWSLETTER, accepted_in(window))
-        .group_by(col(Delivery.message_id))
+        .group_by(col(Delivery.message_id), col(Delivery.campaign_id))
         .order_by(sent_at.desc())
         .limit(MOST_EDITIONS * len(Variant))
     )
     rows: Sequence[Any] = (await session.exec(query)).all()
     ids = [row[0] for row in rows]
     subjects = dict((await session.exec(select(Message.id, Message.subject).where(col(Message.id).in_(ids)))).all())
-    numbers: dict[Any, int | None] = {}
-    for message_id, title in await session.exec(select(Campaign.message_id, Campaign.title).where(col(Campaign.message_id).in_(ids))):
-        numbers[message_id] = number_in(title)
+    titles = await session.exec(select(Campaign.id, Campaign.title).where(col(Campaign.id).in_([row[1] for row in rows])))
+    numbers: dict[Any, int | None] = {campaign_id: number_in(title) for campaign_id, title in titles}
     known = await session.exec(select(Edition.number, Edition.subject).where(col(Edition.number).in_([n for n in numbers.values() if n])))
     by_number = dict(known.all())
     found: dict[object, EditionRow] = {}
-    for message_id, at, *sums in rows:
-        number = numbers.get(message_id)
+    for message_id, campaign_id, at, *sums in rows:
+        number = numbers.get(campaign_id)
         counts, before = EmailCounts(*(int(n) for n in sums)), found.get(number or message_id)
         subject = by_number.get(number or 0) or subjects[message_id]
         whole = EditionRow(number, subject, at, counts) if before is None else replace(before, sent_at=at, mail=before.mail + counts)

@@ -31,6 +31,7 @@ async def a_campaign(
     send_at: datetime | None = None,
     html: str = HTML,
     subject: str = "Three wards",
+    second: str = "",
 ) -> Campaign:
     now = world.clock.now()
     async with world.parts.database.transaction() as session:
@@ -39,8 +40,22 @@ async def a_campaign(
         )
         session.add(message)
         await session.flush()
+        trial = []
+        for one in (subject, second) if second else ():
+            values = message.model_dump(exclude={"id", "subject"})
+            trial.append(Message(subject=one, **values))
+        session.add_all(trial)
+        await session.flush()
         campaign = plan_campaign(
-            session, title=title, kind=MessageKind.NEWSLETTER, message=message, preview_text="", tracked=tracked, send_at=send_at, now=now
+            session,
+            title=title,
+            kind=MessageKind.NEWSLETTER,
+            message=message,
+            preview_text="",
+            tracked=tracked,
+            send_at=send_at,
+            now=now,
+            trial=[one.id for one in trial],
         )
         await session.flush()
         rows = []

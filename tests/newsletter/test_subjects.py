@@ -1,6 +1,7 @@
 """Two subjects for one edition: who gets which, and what the figures say."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -16,12 +17,20 @@ from service.newsletter.models import Edition
 from service.newsletter.subjects import SubjectResult, chance, verdict
 from service.parts import Parts
 from service.reports.gather import edition_rows
+from service.settings import TrialBy
 from tests.fakes import NOW
 from tests.newsletter.community import add_readers, edition_now, mailchimp_accepts, ready_edition, tick
 from tests.newsletter.test_api import API, ok
 
 SECOND = "Four minutes that halve falls"
 FREEZE = NOW + timedelta(minutes=45)
+
+
+@pytest.fixture
+def parts(parts: Parts, request: pytest.FixtureRequest) -> Parts:
+    """By two campaigns, unless a test says otherwise."""
+    by = getattr(request, "param", TrialBy.CAMPAIGNS)
+    return replace(parts, settings=parts.settings.model_copy(update={"newsletter_trial": by}))
 
 
 async def a_trial(client: httpx.AsyncClient, parts: Parts) -> Edition:
@@ -50,6 +59,36 @@ async def test_each_measured_reader_gets_one_of_two_subjects_and_others_the_firs
     assert min(halves.values()) >= 5
     assert [subject for email, subject, _, _ in rows if email.startswith("quiet")] == [edition.subject]
     assert all((SECOND in html) is (subject == SECOND) for _, subject, _, html in rows)
+
+
+@pytest.mark.parametrize("parts", [TrialBy.VARIATE], indirect=True)
+async def test_by_an_ab_campaign_all_measured_readers_are_in_one_and_the_report_waits_for_who_got_which(
+    client: httpx.AsyncClient, parts: Parts
+) -> None:
+    edition = await a_trial(client, parts)
+    async with parts.database.reading() as session:
+        trial, other = (await session.exec(select(Campaign).order_by(col(Campaign.title)))).all()
+        rows = Counter((await session.exec(select(Delivery.campaign_id))).all())
+        subjects = [(await session.get_one(Message, UUID(one))).subject for one in trial.trial]
+        sent = await session.get_one(Message, trial.message_id)
+    assert [c.title.rpartition("/")[2] for c in (trial, other)] == ["trial", "unmeasured"]
+    assert (rows[trial.id], rows[other.id], other.trial) == (24, 1, [])
+    assert subjects == [edition.subject, SECOND]
+    assert "*|MC:SUBJECT|*</h1>" in sent.html.replace("\n", "")
+    preview = await client.get(f"{API}/editions/{edition.id}/preview")
+    assert edition.subject in preview.text
+    assert "MC:SUBJECT" not in preview.text
+    await mailchimp_accepts(parts.database, edition.id, NOW)
+    await tick(parts, FREEZE)
+    async with parts.database.transaction() as session:
+        for row in (await session.exec(select(Delivery).where(Delivery.campaign_id == trial.id).limit(20))).all():
+            row.message_id = UUID(trial.trial[row.id.int % 2])
+    report = await ok(await client.get(f"{API}/editions/{edition.id}/report"))
+    assert report["trial"]["first"]["delivered"] + report["trial"]["second"]["delivered"] == 20
+    assert "does not tell which subject 4 others got" in report["trial"]["words"]
+    async with parts.database.reading() as session:
+        [row] = await edition_rows(session, Window(NOW - timedelta(days=1), NOW + timedelta(days=1)))
+    assert (row.number, row.subject, row.mail.sent) == (edition.number, edition.subject, 25)
 
 
 async def test_the_report_tells_how_both_did_and_cancelling_stops_both(client: httpx.AsyncClient, parts: Parts) -> None:
@@ -91,11 +130,13 @@ async def test_the_checklist_looks_at_the_second_subject_too(client: httpx.Async
 def test_the_split_is_even_and_another_one_for_each_edition() -> None:
     one, two = (Edition(number=n, subject_b="b", status="draft", created_at=NOW, updated_at=NOW) for n in (1, 2))
     members = [UUID(int=n) for n in range(1000)]
-    first = [variant_for(one, member, measured=True) for member in members]
+    first = [variant_for(one, member, measured=True, by=TrialBy.CAMPAIGNS) for member in members]
     assert 450 < first.count(Variant.SECOND_SUBJECT) < 550
-    moved = sum(variant_for(two, member, measured=True) != before for member, before in zip(members, first, strict=True))
+    moved = sum(
+        variant_for(two, member, measured=True, by=TrialBy.CAMPAIGNS) != before for member, before in zip(members, first, strict=True)
+    )
     assert 400 < moved < 600
-    assert {variant_for(one, member, measured=False) for member in members} == {Variant.UNMEASURED}
+    assert {variant_for(one, member, measured=False, by=TrialBy.CAMPAIGNS) for member in members} == {Variant.UNMEASURED}
 
 
 @pytest.mark.parametrize(
