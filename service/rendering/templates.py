@@ -19,7 +19,9 @@ from service.rendering.compose import compiled_html, composer
 from service.rendering.safety import (
     ARCHIVE_TAG,
     PREFERENCES_TAG,
+    SUBJECT_TAG,
     UNSUBSCRIBE_TAG,
+    MergeTag,
     field_name,
     link,
     link_or_empty,
@@ -105,7 +107,9 @@ class Templates:
         pair, values = _known(self._mails, kind), _spoken(context, language, self._base_url)
         with _naming(kind):
             subject = one_line(self._subjects[kind].render(values))
-        return self._filled(kind, pair, subject, {**values, "mail_subject": subject}, view)
+        # where Mailchimp puts the subject in, its tag stands in the title too
+        shown = SUBJECT_TAG if isinstance(context.get("subject"), MergeTag) else subject
+        return self._filled(kind, pair, subject, {**values, "mail_subject": shown}, view)
 
     def _filled(self, kind: str, pair: tuple[Template, Template], subject: str, context: dict[str, object], view: View) -> Rendered:
         by_campaign = view is View.CAMPAIGN
