@@ -82,6 +82,7 @@ async def test_one_campaign_shares_both_subjects_out_and_the_books_say_who_got_w
     async with world.parts.database.reading() as session:
         clicked = (await session.exec(select(Delivery.email).where(col(Delivery.first_clicked_at).is_not(None)))).all()
     assert clicked == [PEOPLE[0]]
+    world.sandbox.check_spec()
 
 
 @pytest.mark.parametrize("lacking", ["variate", "scheduling"])
