@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds processes in /proc"),
 ]
 
-PEOPLE = 20
+PEOPLE = 12
 KILLS = 2
 
 
@@ -87,7 +87,7 @@ def check_the_books(kindling: Kindling, expected: int) -> None:
 
 
 def test_a_worker_killed_again_and_again_while_sending_mails_nobody_twice(kindling: Kindling) -> None:
-    slow = {"kind": "slow", "product": "transactional", "operation": "*send*", "seconds": 1.0, "count": None}
+    slow = {"kind": "slow", "product": "transactional", "operation": "*send*", "seconds": 0.6, "count": None}
     kindling.sandbox.post("/_control/faults", json=slow).raise_for_status()
     for n in range(PEOPLE):
         join(kindling, f"person{n}")
