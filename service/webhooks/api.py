@@ -2,7 +2,6 @@
 
 import hmac
 import logging
-from collections.abc import Sequence
 
 from fastapi import APIRouter, Request, Response
 
@@ -10,8 +9,8 @@ from service.deps import PartsDep
 from service.errors import NotFound, NotSignedIn
 from service.parts import Parts
 from service.providers import mailchimp_webhooks, transactional_webhooks
-from service.providers.incoming import ProviderEvent
-from service.webhooks.inbox import Source, store_once
+from service.webhooks.inbox import Source
+from service.webhooks.intake import Intake
 from service.webhooks.keys import marketing_path_secrets, signing_keys
 
 log = logging.getLogger(__name__)
@@ -41,7 +40,8 @@ async def receive_marketing(secret: str, request: Request, parts: PartsDep) -> R
         log.warning("webhook refused: source=marketing signature=%s", "bad" if header else "missing")
         raise NotSignedIn("The signature does not fit.")
     text = raw.decode("utf-8", errors="replace")
-    await _store(parts, Source.MARKETING, [(text, report) for report in mailchimp_webhooks.parse_form(raw, received_at=now)])
+    reports = mailchimp_webhooks.parse_form(raw, received_at=now)
+    await _intake(request, parts).store(Source.MARKETING, [(text, report) for report in reports])
     return Response(status_code=OK)
 
 
@@ -67,20 +67,26 @@ async def receive_inbound(request: Request, parts: PartsDep) -> Response:
 
 
 async def _receive_batch(request: Request, parts: Parts, source: Source) -> Response:
-    raw = await request.body()
-    urls = _addresses(parts, request.url.path, request.url.query)
-    verdict = transactional_webhooks.verify(
-        raw,
-        request.headers.get(transactional_webhooks.SIGNATURE_HEADER, ""),
-        urls=urls,
-        keys=await signing_keys(parts, source),
-    )
+    form = transactional_webhooks.form_of(await request.body())
+    signature = request.headers.get(transactional_webhooks.SIGNATURE_HEADER, "")
+    urls, intake = _addresses(parts, request.url.path, request.url.query), _intake(request, parts)
+    verdict = transactional_webhooks.verify(form, signature, urls=urls, keys=await intake.keys(source))
+    if verdict is transactional_webhooks.Verdict.FORGED:  # or signed with a key that has just been made
+        verdict = transactional_webhooks.verify(form, signature, urls=urls, keys=await intake.keys(source, fresh=True))
     if verdict is transactional_webhooks.Verdict.FORGED:
         log.warning("webhook refused: source=%s signature=bad", source)
         raise NotSignedIn("The signature does not fit.")
     if verdict is transactional_webhooks.Verdict.GENUINE:
-        await _store(parts, source, transactional_webhooks.parse_batch(raw, received_at=parts.clock.now()))
+        await intake.store(source, transactional_webhooks.parse_batch(form, received_at=parts.clock.now()))
     return Response(status_code=OK)
+
+
+def _intake(request: Request, parts: Parts) -> Intake:
+    """The one of this application, made at the first call."""
+    found: Intake | None = getattr(request.app.state, "intake", None)
+    if found is None or found.parts is not parts:
+        found = request.app.state.intake = Intake(parts)
+    return found
 
 
 def _addresses(parts: Parts, path: str, query: str) -> list[str]:
@@ -91,12 +97,3 @@ def _addresses(parts: Parts, path: str, query: str) -> list[str]:
 def _check_secret(given: str, parts: Parts) -> None:
     if not any(hmac.compare_digest(given.encode(), known.encode()) for known in marketing_path_secrets(parts)):
         raise NotFound("There is nothing here.")
-
-
-async def _store(parts: Parts, source: Source, items: Sequence[tuple[str, ProviderEvent]]) -> None:
-    """Durable before the 200; the ring is only a doorbell."""
-    async with parts.database.transaction() as session:
-        await store_once(session, source, items, now=parts.clock.now())
-        parts.passing("webhook.storing")
-    parts.passing("webhook.stored")
-    await parts.queue.ring("apply_webhooks")

@@ -31,9 +31,9 @@ class Source(StrEnum):
     INBOUND = "inbound"
 
 
-async def store_once(session: AsyncSession, source: Source, items: Sequence[tuple[str, ProviderEvent]], *, now: datetime) -> None:
-    """Store each reported happening (its raw text and its parsed form) that is not there yet, in one statement."""
-    rows = [
+def rows_of(source: Source, items: Sequence[tuple[str, ProviderEvent]], *, now: datetime) -> list[dict[str, object]]:
+    """A row for each reported happening: its raw text, known again by the key of its parsed form."""
+    return [
         {
             "id": new_id(),
             "key": f"{source}:{report.key}",
@@ -50,6 +50,10 @@ async def store_once(session: AsyncSession, source: Source, items: Sequence[tupl
         }
         for raw, report in items
     ]
+
+
+async def put_in(session: AsyncSession, rows: Sequence[dict[str, object]]) -> None:
+    """Store each happening that is not there yet, in one statement."""
     await insert_new(session, WebhookEvent, rows, unique=["key"])
 
 

@@ -18,7 +18,7 @@ from service.providers.imap import MailboxAddress, MailboxTrouble, ReceivedMail,
 from service.providers.transactional_webhooks import parse_item
 from service.settings import Settings
 from service.webhooks.inbound_mail import InboundMail, parse_inbound
-from service.webhooks.inbox import Source, store_once
+from service.webhooks.inbox import Source, put_in, rows_of
 from service.webhooks.models import MailboxCursor
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ async def read_replies(parts: Parts) -> int:
     async with parts.database.transaction() as session:
         row = await _cursor(session, address.folder)
         taken = [item for mail in read.mails if (item := await _taken(session, parts, mail, validity=read.validity, now=now))]
-        await store_once(session, Source.INBOUND, [(text, parse_item(text, received_at=now)) for text in taken], now=now)
+        await put_in(session, rows_of(Source.INBOUND, [(text, parse_item(text, received_at=now)) for text in taken], now=now))
         row.validity, row.last_uid, row.read_at = read.validity, read.last_uid, now
         row.failed_since, row.error = None, ""
     if taken:

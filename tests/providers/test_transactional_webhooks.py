@@ -4,7 +4,7 @@ import json
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import quote_plus
+from urllib.parse import parse_qsl, quote_plus, urlencode
 
 import pytest
 from hypothesis import given
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from service.providers.incoming import ProviderEvent
 from service.providers.incoming import ProviderEventKind as Kind
-from service.providers.transactional_webhooks import PROBE_KEY, Verdict, parse_batch, parse_item, sign, verify
+from service.providers.transactional_webhooks import PROBE_KEY, Verdict, form_of, parse_batch, parse_item, sign, verify
 from tests.fakes import NOW
 
 URL = "https://cop.example.org/webhooks/transactional?x=1"
@@ -43,26 +43,29 @@ def test_either_of_two_keys_and_either_of_two_addresses_counts() -> None:
     for url in (URL, "https://behind.proxy/hook"):
         for key in ("old", "new"):
             given_signature = signature(items, key, url)
-            assert verify(body(items), given_signature, urls=["https://behind.proxy/hook", URL], keys=["old", "new"]) is Verdict.GENUINE
+            assert (
+                verify(form_of(body(items)), given_signature, urls=["https://behind.proxy/hook", URL], keys=["old", "new"])
+                is Verdict.GENUINE
+            )
 
 
 @pytest.mark.parametrize("items", [[message("open")], []])
 @pytest.mark.parametrize("key", ["", "wrong"])
 def test_an_unknown_key_is_a_forgery(items: list[Any], key: str) -> None:
-    assert verify(body(items), signature(items, key), urls=[URL], keys=["right", ""]) is Verdict.FORGED
-    assert verify(body(items), "", urls=[URL], keys=["right"]) is Verdict.FORGED
-    assert verify(body(items), "ünsigned", urls=[URL], keys=["right"]) is Verdict.FORGED
+    assert verify(form_of(body(items)), signature(items, key), urls=[URL], keys=["right", ""]) is Verdict.FORGED
+    assert verify(form_of(body(items)), "", urls=[URL], keys=["right"]) is Verdict.FORGED
+    assert verify(form_of(body(items)), "ünsigned", urls=[URL], keys=["right"]) is Verdict.FORGED
 
 
 def test_the_probe_counts_only_for_an_empty_list() -> None:
-    assert verify(body([]), signature([], PROBE_KEY), urls=[URL], keys=["right"]) is Verdict.PROBE
+    assert verify(form_of(body([])), signature([], PROBE_KEY), urls=[URL], keys=["right"]) is Verdict.PROBE
     items = [message("hard_bounce")]
-    assert verify(body(items), signature(items, PROBE_KEY), urls=[URL], keys=["right"]) is Verdict.FORGED
-    assert verify(b"x=1", sign(URL, [("x", "1")], PROBE_KEY), urls=[URL], keys=["right"]) is Verdict.FORGED
+    assert verify(form_of(body(items)), signature(items, PROBE_KEY), urls=[URL], keys=["right"]) is Verdict.FORGED
+    assert verify(form_of(b"x=1"), sign(URL, [("x", "1")], PROBE_KEY), urls=[URL], keys=["right"]) is Verdict.FORGED
 
 
 def one(item: object) -> ProviderEvent:
-    ((_, found),) = parse_batch(body([item]), received_at=NOW)
+    ((_, found),) = parse_batch(form_of(body([item])), received_at=NOW)
     return found
 
 
@@ -179,7 +182,7 @@ def test_a_bad_item_never_costs_the_good_ones() -> None:
         message("open") | {"ts": True},
         {"event": "click", "ts": TS, "msg": 5},
     ]
-    found = parse_batch(body([good, *bad, good]), received_at=NOW)
+    found = parse_batch(form_of(body([good, *bad, good])), received_at=NOW)
     assert len(found) == len(bad) + 2
     assert [one_found.kind for _, one_found in found] == [Kind.OPENED, *[Kind.UNKNOWN] * len(bad), Kind.OPENED]
     assert all(one_found.at == NOW for _, one_found in found[1:-1])
@@ -189,7 +192,7 @@ def test_a_bad_item_never_costs_the_good_ones() -> None:
 
 @pytest.mark.parametrize("raw", [b"", b"mandrill_events=", b"mandrill_events=%7Bnope", b"other=1", b"mandrill_events=%22text%22"])
 def test_a_body_that_is_no_list_is_kept_as_one_unknown(raw: bytes) -> None:
-    ((_, found),) = parse_batch(raw, received_at=NOW)
+    ((_, found),) = parse_batch(form_of(raw), received_at=NOW)
     assert found.kind is Kind.UNKNOWN
 
 
@@ -200,7 +203,7 @@ def test_half_characters_in_a_mail_do_not_lose_the_batch() -> None:
             '[{"event":"inbound","ts":1,"msg":{"raw_msg":"bad \\ud83d end","email":"r@x"}},{"event":"open","ts":1,"_id":"a","msg":{}}]'
         ).encode()
     )
-    found = parse_batch(raw, received_at=NOW)
+    found = parse_batch(form_of(raw), received_at=NOW)
     assert [one_found.kind for _, one_found in found] == [Kind.INBOUND, Kind.OPENED]
     assert found[0][1].raw_mail.startswith("bad ")
 
@@ -215,13 +218,14 @@ def test_half_characters_in_a_mail_do_not_lose_the_batch() -> None:
     )
 )
 def test_whatever_is_posted_is_parsed_and_has_a_stable_key(items: object) -> None:
-    first = parse_batch(body(items), received_at=NOW)
-    again = parse_batch(body(items), received_at=NOW + timedelta(minutes=20))
+    first = parse_batch(form_of(body(items)), received_at=NOW)
+    again = parse_batch(form_of(body(items)), received_at=NOW + timedelta(minutes=20))
     assert [found.key for _, found in first] == [found.key for _, found in again]
 
 
 def test_a_stored_item_gives_the_same_event_again() -> None:
-    for item, found in parse_batch(body([message("click", url="https://é.example/"), inbound(), {"type": "blacklist"}]), received_at=NOW):
+    items = [message("click", url="https://é.example/"), inbound(), {"type": "blacklist"}]
+    for item, found in parse_batch(form_of(body(items)), received_at=NOW):
         assert parse_item(item, received_at=NOW) == found
 
 
@@ -242,6 +246,15 @@ def test_a_full_batch_takes_a_moment_only() -> None:
     items = [message("click", url=f"https://example.org/{i}", ip="203.0.113.9", user_agent="Mozilla/5.0 " * 10) for i in range(1000)]
     raw = body(items)
     started = time.perf_counter()
-    assert verify(raw, signature(items, "k"), urls=[URL], keys=["j", "k"]) is Verdict.GENUINE
-    assert len(parse_batch(raw, received_at=NOW)) == 1000
+    assert verify(form_of(raw), signature(items, "k"), urls=[URL], keys=["j", "k"]) is Verdict.GENUINE
+    assert len(parse_batch(form_of(raw), received_at=NOW)) == 1000
     assert time.perf_counter() - started < 1.0
+
+
+PIECES = st.one_of(st.text(max_size=8), st.sampled_from(["%", "%2", "%22", "%zz", "=", "&", "+", "%C3%A9", "%ff", "\n", "%25", "%0A"]))
+
+
+@given(st.lists(PIECES).map("".join))
+def test_a_form_is_read_as_the_standard_library_reads_it(text: str) -> None:
+    for raw in (f"mandrill_events={text}".encode("utf-8", "replace"), urlencode([("mandrill_events", text)], errors="replace").encode()):
+        assert form_of(raw) == parse_qsl(raw.decode("utf-8", errors="replace"), keep_blank_values=True)
