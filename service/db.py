@@ -4,12 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
 import uuid_utils.compat
-from sqlalchemy import JSON, Connection, MetaData, Table, event, text
+from sqlalchemy import JSON, Connection, Dialect, MetaData, Table, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -33,6 +36,8 @@ WORKED_OUT = {"info": {"worked_out": True}}
 BUSY_TIMEOUT_MS = 60_000
 POOL_SIZE = 10
 WRITE_CHECK_SECONDS = 5.0
+SQLITE_MOST_VALUES = 30_000
+"""Values in one statement; it takes 32,766."""
 AfterCommit = Callable[[], Awaitable[None]]
 _in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
 
@@ -159,14 +164,71 @@ async def database_now(session: AsyncSession) -> datetime:
 
 
 async def insert_new(session: AsyncSession, model: type[SQLModel], rows: Sequence[dict[str, Any]], *, unique: Sequence[str]) -> None:
-    """Insert the rows whose `unique` columns are not there yet, in one go; the others are left as they are.
+    """Insert the rows (all with the same columns) whose `unique` columns are not there yet, in one go; the others are left as they are.
 
-    One prepared statement run for many rows: several times faster than one statement with all the values.
+    One prepared statement run for many rows, each made ready here: several times faster than one statement with all the values, and twice
+    as fast as SQLAlchemy makes them ready, which looks at each value of each row as if it knew nothing of the others.
     """
     if not rows:
         return
-    table: Table = model.__table__  # type: ignore[attr-defined]
-    make = sqlite.insert if is_sqlite(session) else postgresql.insert
-    statement = make(table).on_conflict_do_nothing(index_elements=list(unique))
     connection = await session.connection()
-    await connection.execute(statement, list(rows))
+    table: Table = model.__table__  # type: ignore[attr-defined]
+    statement = _insert_statement(table, tuple(rows[0]), tuple(unique), connection.dialect)
+    if statement is None:
+        await connection.execute(_insert(table, unique, connection.dialect), list(rows))
+        return
+    ready = statement.ready(rows)
+    if len(rows) == 1 or not is_sqlite(session):
+        await connection.exec_driver_sql(statement.sql, ready)
+        return
+    # SQLite's driver takes turns with all other threads after each row: a busy process would wait for each
+    most = SQLITE_MOST_VALUES // len(statement.columns)
+    for begin in range(0, len(ready), most):
+        part = ready[begin : begin + most]
+        await connection.exec_driver_sql(statement.for_rows(len(part)), tuple(chain.from_iterable(part)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Insert:
+    """A statement of the driver's, and what each of its values goes through on the way (None: nothing)."""
+
+    sql: str
+    columns: tuple[tuple[str, Callable[[Any], Any] | None], ...]
+
+    def for_rows(self, count: int) -> str:
+        """The same for several rows at once."""
+        one = f"({', '.join('?' * len(self.columns))})"
+        return self.sql.replace(f"VALUES {one}", f"VALUES {', '.join([one] * count)}", 1)
+
+    def ready(self, rows: Sequence[dict[str, Any]]) -> list[tuple[Any, ...]]:
+        """The values of each row as the driver takes them."""
+        made = [_ready([row[name] for row in rows], process) for name, process in self.columns]
+        return list(zip(*made, strict=True))
+
+
+def _ready(values: list[Any], process: Callable[[Any], Any] | None) -> list[Any]:
+    if process is None:
+        return values
+    made: list[Any] = []
+    last = done = None
+    for value in values:
+        if value is not last:  # the time of a call, and what is empty in every row, come again and again
+            last, done = value, process(value)
+        made.append(done)
+    return made
+
+
+def _insert(table: Table, unique: Sequence[str], dialect: Dialect) -> Any:
+    make = sqlite.insert if dialect.name == "sqlite" else postgresql.insert
+    return make(table).on_conflict_do_nothing(index_elements=list(unique))
+
+
+@lru_cache(maxsize=64)
+def _insert_statement(table: Table, names: tuple[str, ...], unique: tuple[str, ...], dialect: Dialect) -> _Insert | None:
+    """None where the rows leave out a column that SQLAlchemy itself fills."""
+    compiled = _insert(table, unique, dialect).compile(dialect=dialect, column_keys=list(names))
+    places = compiled.positiontup
+    if set(places) != set(names):
+        return None
+    processors = [compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect) for name in places]
+    return _Insert(str(compiled), tuple(zip(places, processors, strict=True)))

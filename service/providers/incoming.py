@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class ProviderEventKind(StrEnum):
@@ -27,6 +28,14 @@ class ProviderEventKind(StrEnum):
     DENYLIST_CHANGED = "denylist_changed"
     INBOUND = "inbound"
     UNKNOWN = "unknown"
+
+
+class Reported(NamedTuple):
+    """One reported happening on its way into the inbox: its raw text, what it is known again by, and the provider's own word for it."""
+
+    raw: str
+    key: str
+    raw_type: str
 
 
 @dataclass(frozen=True, slots=True)

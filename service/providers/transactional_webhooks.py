@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -16,7 +17,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 import orjson
 
-from service.providers.incoming import ProviderEvent, ProviderEventKind
+from service.providers.incoming import ProviderEvent, ProviderEventKind, Reported
 from service.providers.instants import from_text, from_unix
 from service.providers.scrubbing import scrub
 
@@ -93,15 +94,24 @@ def _is_empty(text: str) -> bool:
         return False
 
 
-def parse_batch(form: Form, *, received_at: datetime) -> list[tuple[str, ProviderEvent]]:
-    """Each item of the form as JSON text, for keeping, with its event. Nothing is dropped: what makes no sense is UNKNOWN.
+def parse_batch(form: Form, *, received_at: datetime) -> list[Reported]:
+    """Each item of the form as JSON text, for keeping, and what it is known by. Nothing is dropped; what it means is read by `parse_item`.
 
     Keys are the same when a batch is sent again. `received_at` stands in for a missing time.
     """
     text = dict(form).get(EVENTS_FIELD, "")
     items = _loaded(text)
     rows = items if isinstance(items, list) else [items]
-    return [(orjson.dumps(item).decode(), _event_of(item, received_at)) for item in rows]
+    return [Reported(orjson.dumps(item).decode(), *_identity_of(item, received_at)) for item in rows]
+
+
+def _identity_of(item: Any, received_at: datetime) -> tuple[str, str]:  # whatever was posted
+    """Key and raw type, as the event has them. Of the usual reports, that come by thousands, nothing more is worked out."""
+    if type(item) is dict and type(item.get("event")) is str and item["event"] in _KINDS:
+        with suppress(KeyError, TypeError, AttributeError):
+            return _message_key(item), item["event"]
+    event = _event_of(item, received_at)
+    return event.key, event.raw_type
 
 
 def _loaded(text: str) -> Any:  # whatever was posted
@@ -140,22 +150,28 @@ def _key(*parts: object) -> str:
     return hashlib.sha256("\x1f".join(("transactional", *map(str, parts))).encode()).hexdigest()
 
 
+def _message_key(item: Mapping[str, Any]) -> str:
+    """A report is known by what happened, to which mail, when, and from where."""
+    provider_id = item.get("_id") or item["msg"]["_id"]
+    facts = (item.get("url") or "", item.get("ip") or "", item.get("user_agent") or "")
+    return _key(item["event"], provider_id, item["ts"], *facts)
+
+
 def _message_event(item: Mapping[str, Any]) -> ProviderEvent:
     message = item.get("msg") or {}  # empty for mails too old or too new for Mailchimp's index
     provider_id = item.get("_id") or message["_id"]
     metadata = message.get("metadata") or {}  # empty ones come as a list
-    facts = [item.get(name) or "" for name in ("url", "ip", "user_agent")]
     return ProviderEvent(
         kind=_KINDS.get(item["event"], ProviderEventKind.UNKNOWN),
-        key=_key(item["event"], provider_id, item["ts"], *facts),
+        key=_message_key(item),
         at=from_unix(item["ts"]),
         raw_type=str(item["event"]),
         email=str(message.get("email") or ""),
         delivery_id=str(metadata.get("delivery_id") or "") if metadata else "",
         provider_id=str(provider_id),
-        url=str(facts[0]),
-        ip=str(facts[1]),
-        user_agent=str(facts[2]),
+        url=str(item.get("url") or ""),
+        ip=str(item.get("ip") or ""),
+        user_agent=str(item.get("user_agent") or ""),
         reason=_reason(message),
         sent_at=from_unix(message["ts"]) if message.get("ts") else None,
     )

@@ -9,6 +9,7 @@ from service.deps import PartsDep
 from service.errors import NotFound, NotSignedIn
 from service.parts import Parts
 from service.providers import mailchimp_webhooks, transactional_webhooks
+from service.providers.incoming import Reported
 from service.webhooks.inbox import Source
 from service.webhooks.intake import Intake
 from service.webhooks.keys import marketing_path_secrets, signing_keys
@@ -41,7 +42,7 @@ async def receive_marketing(secret: str, request: Request, parts: PartsDep) -> R
         raise NotSignedIn("The signature does not fit.")
     text = raw.decode("utf-8", errors="replace")
     reports = mailchimp_webhooks.parse_form(raw, received_at=now)
-    await _intake(request, parts).store(Source.MARKETING, [(text, report) for report in reports])
+    await _intake(request, parts).store(Source.MARKETING, [Reported(text, report.key, report.raw_type) for report in reports])
     return Response(status_code=OK)
 
 

@@ -8,7 +8,7 @@ from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.db import insert_new, new_id
-from service.providers.incoming import ProviderEvent
+from service.providers.incoming import Reported
 from service.webhooks.models import WebhookEvent
 
 WAITS = tuple(timedelta(seconds=s) for s in (10, 60, 300, 900, 3600, 3600, 7200, 14400, 28800))
@@ -31,14 +31,14 @@ class Source(StrEnum):
     INBOUND = "inbound"
 
 
-def rows_of(source: Source, items: Sequence[tuple[str, ProviderEvent]], *, now: datetime) -> list[dict[str, object]]:
-    """A row for each reported happening: its raw text, known again by the key of its parsed form."""
+def rows_of(source: Source, items: Sequence[Reported], *, now: datetime) -> list[dict[str, object]]:
+    """A row for each reported happening: its raw text and what it is known again by."""
     return [
         {
             "id": new_id(),
-            "key": f"{source}:{report.key}",
+            "key": f"{source}:{key}",
             "source": source,
-            "raw_type": report.raw_type[:40],
+            "raw_type": raw_type[:40],
             "payload": raw.replace("\x00", "\ufffd"),  # PostgreSQL keeps no NUL
             "received_at": now,
             "handled_at": None,
@@ -48,7 +48,7 @@ def rows_of(source: Source, items: Sequence[tuple[str, ProviderEvent]], *, now: 
             "parked_at": None,
             "error": "",
         }
-        for raw, report in items
+        for raw, key, raw_type in items
     ]
 
 

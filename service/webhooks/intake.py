@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service.parts import Parts
-from service.providers.incoming import ProviderEvent
+from service.providers.incoming import Reported
 from service.webhooks.inbox import Source, put_in, rows_of
 from service.webhooks.keys import signing_keys
 
@@ -48,7 +48,7 @@ class Intake:
             self._keys[source] = keys, now + KEYS_SECONDS
         return keys
 
-    async def store(self, source: Source, items: Sequence[tuple[str, ProviderEvent]]) -> None:
+    async def store(self, source: Source, items: Sequence[Reported]) -> None:
         """Durable when this returns. Raises what the write raised."""
         loop = asyncio.get_running_loop()
         call = _Call(rows_of(source, items, now=self.parts.clock.now()), loop.create_future())

@@ -15,6 +15,7 @@ from service.members.standing import find_member
 from service.parts import Parts
 from service.providers.findings import Finding
 from service.providers.imap import MailboxAddress, MailboxTrouble, ReceivedMail, read_mailbox
+from service.providers.incoming import Reported
 from service.providers.transactional_webhooks import parse_item
 from service.settings import Settings
 from service.webhooks.inbound_mail import InboundMail, parse_inbound
@@ -52,7 +53,8 @@ async def read_replies(parts: Parts) -> int:
     async with parts.database.transaction() as session:
         row = await _cursor(session, address.folder)
         taken = [item for mail in read.mails if (item := await _taken(session, parts, mail, validity=read.validity, now=now))]
-        await put_in(session, rows_of(Source.INBOUND, [(text, parse_item(text, received_at=now)) for text in taken], now=now))
+        found = [(text, parse_item(text, received_at=now)) for text in taken]
+        await put_in(session, rows_of(Source.INBOUND, [Reported(text, event.key, event.raw_type) for text, event in found], now=now))
         row.validity, row.last_uid, row.read_at = read.validity, read.last_uid, now
         row.failed_since, row.error = None, ""
     if taken:

@@ -23,7 +23,7 @@ from service.providers.findings import SetupPlan
 from service.providers.incoming import ProviderEventKind as Kind
 from service.providers.mailchimp_members import member_key
 from service.providers.mailchimp_webhooks import parse_form, verify_signature
-from service.providers.transactional_webhooks import Verdict, form_of, parse_batch, verify
+from service.providers.transactional_webhooks import Verdict, form_of, parse_batch, parse_item, verify
 from tests.fakes import FrozenClock
 from tests.providers.sandboxed import Receiver, Sandbox, running_receiver, running_sandbox
 
@@ -317,7 +317,8 @@ async def test_what_people_do_comes_back_signed(adapters: MailchimpProviders, sa
     for post in receiver.at("/t"):
         signature = post.headers["x-mandrill-signature"]
         assert verify(form_of(post.raw), signature, urls=[receiver.url("/t")], keys=[secrets.transactional_key]) is Verdict.GENUINE
-        for _, found in parse_batch(form_of(post.raw), received_at=now):
+        for kept in parse_batch(form_of(post.raw), received_at=now):
+            found = parse_item(kept.raw, received_at=now)
             assert (found.delivery_id, found.email) == ("d-1", MAIL.to_email)
             kinds.add(found.kind)
     assert kinds >= {Kind.SENT, Kind.DELIVERED, Kind.OPENED, Kind.CLICKED}
