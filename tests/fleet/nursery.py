@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Callable
 from datetime import date
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from sqlalchemy.orm import configure_mappers
 import sandbox.__main__ as sandbox_program
 import workers.__main__ as worker_program
 from service.app import create_app
-from service.bootstrap import make_matcher, make_renderer, open_parts_with_redis
+from service.bootstrap import make_renderer, open_parts_with_redis
 from service.cli.serving import ensure_given_admin_key
 from service.cli.serving import run as serve
 from service.embedded import die_with_parent
@@ -34,6 +35,11 @@ from service.providers.certificates import trusted
 from service.settings import load_settings
 
 Order = dict[str, Any]
+LOADED_AT_FIRST_USE = (
+    "alembic.command", "service.console.environment", "service.prometheus", "service.providers.build", "service.providers.marketing_sdk",
+    "service.reaching", "service.rendering.parsing", "service.resources.matching",
+)  # fmt: skip
+"""What a process of an installation loads sooner or later: here before the fork."""
 
 
 @cache
@@ -69,8 +75,9 @@ def warm(_installation: str) -> None:
     """Before the first process of an installation is forked. Opens nothing and starts no thread."""
     settings = load_settings()
     configure_mappers()
-    make_renderer(settings)
-    make_matcher()
+    make_renderer(settings).load()
+    for name in LOADED_AT_FIRST_USE:
+        import_module(name)
     trusted()
     is_bank_holiday(date(2026, 7, 7))
     application()
