@@ -76,6 +76,10 @@ bench-console: .venv/dev.stamp ## how fast and how heavy each page of the consol
 look: .venv/dev.stamp ## pictures of every page and mail under var/review: light, dark, phone, 200 % text
 	@PICTURES=1 $(BIN)/pytest -q -n 0 tests/console/test_browser.py tests/pages/test_browser.py tests/rendering/test_looks.py tests/reports/test_browser.py
 
+.PHONY: pictures
+pictures: .venv/dev.stamp ## the README's pictures, from what `make demo` left in var/demo
+	@$(BIN)/python -m docs.pictures
+
 .PHONY: bench-sync
 bench-sync: .venv/dev.stamp ## a first sync of MEMBERS=100000 to the sandbox by several processes: calls and connections, both sides compared
 	@$(BIN)/python -m bench.sync --members $(or $(MEMBERS),100000)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, FloatRect, sync_playwright
 
 from tests.browser import ARGUMENTS, CHROMIUM
 
@@ -19,7 +19,7 @@ COLOURS = 64
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A page of the demo (the first that fits `source`), on a screen this wide, from its top down to `height`."""
+    """A page of the demo (the longest that fits `source`), on a screen this wide, from its top down to `height` at most."""
 
     name: str
     source: str
@@ -36,12 +36,14 @@ WANTED = (
 
 def take(browser: Browser, wanted: Picture) -> Path:
     """The picture as a small PNG. Raises SystemExit where the demo has not been run."""
-    source = next(iter(sorted(DEMO.glob(wanted.source))), None)
+    source = max(sorted(DEMO.glob(wanted.source)), key=lambda file: file.stat().st_size, default=None)
     if source is None:
         sys.exit(f"There is no {DEMO / wanted.source}: run `make demo` first.")
     page = browser.new_page(viewport={"width": wanted.width, "height": wanted.height})
     page.goto(source.as_uri())
-    seen = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    height = min(wanted.height, page.evaluate("document.body.getBoundingClientRect().height"))
+    clip: FloatRect = {"x": 0, "y": 0, "width": wanted.width, "height": height}
+    seen = Image.open(io.BytesIO(page.screenshot(clip=clip))).convert("RGB")
     page.close()
     target = PICTURES / f"{wanted.name}.png"
     seen.quantize(COLOURS, dither=Image.Dither.NONE).save(target, optimize=True)

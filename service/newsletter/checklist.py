@@ -71,7 +71,8 @@ def _audience_finding(count: ReaderCount) -> Finding:
     if not count.readers:
         return Finding("audience", Level.ERROR, "There is nobody to send it to: no member is subscribed and wants the newsletter.")
     left_out = count.candidates - count.readers
-    return Finding("audience", Level.OK, f"It goes to {count.readers} members; {left_out} of {count.candidates} are left out.")
+    goes = "1 member" if count.readers == 1 else f"{count.readers} members"
+    return Finding("audience", Level.OK, f"It goes to {goes}; {left_out} of {count.candidates} are left out.")
 
 
 async def _past_subjects(session: AsyncSession, edition: Edition) -> list[str]:

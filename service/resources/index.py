@@ -3,6 +3,7 @@
 Pure; must never import a database, a web framework or another feature.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -15,6 +16,8 @@ from service.resources.embedding import Floats
 from service.resources.lexicon import lexicon
 from service.resources.meaning import Meaning, Need
 from service.resources.wording import Speller, spell_out, stems, words
+
+logging.getLogger("bm25s").setLevel(logging.WARNING)  # it asks for every detail as it is loaded
 
 # A shared-word score that counts half of the most it can; a single rare word reaches about this.
 HALF_LEXICAL: Final = 2.0

@@ -125,7 +125,7 @@ async def test_the_checklist_says_what_is_missing_and_who_is_left_out(parts: Par
     assert {("subject", Level.WARNING), ("preview_text", Level.WARNING), ("duplicates", Level.WARNING), ("links", Level.WARNING)} <= words
     assert ("size", Level.OK) in words
     assert found.readers.left_out == {"declined_newsletter": 1}
-    assert "It goes to 1 members; 1 of 2 are left out." in [f.detail for f in found.findings]
+    assert "It goes to 1 member; 1 of 2 are left out." in [f.detail for f in found.findings]
 
 
 async def test_an_empty_edition_with_nobody_to_read_it_is_not_ready(parts: Parts) -> None:

@@ -15,7 +15,8 @@ from service.measures.quarter import Frame, read_span
 from service.measures.shapes import Figures
 from service.settings import Settings
 
-SAMPLE_MAILS = 12
+SAMPLES = 4
+"""Mails of each kind that are kept to be looked at."""
 
 
 async def give_account(stage: Stage, api: httpx.AsyncClient, sandbox: httpx.AsyncClient, settings: Settings) -> bool:
@@ -63,9 +64,14 @@ async def _keep_mails(sandbox: httpx.AsyncClient, folder: Path) -> Path:
         by_kind.setdefault((item.get("tags") or ["newsletter"])[0], []).append(item["id"])
     files: dict[str, str] = {}
     for kind, ids in sorted(by_kind.items()):
-        for number, mail_id in enumerate(ids[: max(1, SAMPLE_MAILS // len(by_kind))], start=1):
+        for number, mail_id in enumerate(_spread(ids, SAMPLES), start=1):
             files[f"{kind}-{number}.html"] = (await sandbox.get(f"/mail/{mail_id}/html")).text
     return await asyncio.to_thread(_write, folder, files)
+
+
+def _spread(ids: list[str], most: int) -> list[str]:
+    """Up to so many of them, from the first to the last."""
+    return ids if len(ids) <= most else [ids[round(place * (len(ids) - 1) / (most - 1))] for place in range(most)]
 
 
 def _write(folder: Path, files: dict[str, str]) -> Path:
