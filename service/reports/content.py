@@ -148,7 +148,7 @@ def _week(data: ReportData) -> Section:
 
 def _events(data: ReportData, zone: ZoneInfo) -> Section:
     rows: list[list[Cell]] = [[f"{wording.short_day(e.starts_at, zone)}: {e.title}", e.registered or None, e.attended] for e in data.events]
-    said = wording.turnout_sentence(sum(e.registered for e in data.events), sum(e.attended for e in data.events), len(data.events))
+    said = wording.turnout_sentence([(e.registered, e.attended) for e in data.events])
     return Section(
         key="events",
         title="Events and attendance",
@@ -213,7 +213,7 @@ def _answers(figures: Figures) -> Section:
 
 def _all_kinds(figures: Figures) -> Iterator[tuple[str, KindFigures]]:
     for kind, inner in figures.email.by_kind.items():
-        yield KIND_NAMES.get(kind, kind.replace("_", " ").capitalize()), inner
+        yield _kind_name(kind), inner
     yield "All mail", figures.email
 
 
@@ -234,11 +234,23 @@ def _organisations(data: ReportData) -> Section | None:
     )
 
 
+def _kind_name(kind: str) -> str:
+    return KIND_NAMES.get(kind, kind.replace("_", " ").capitalize())
+
+
+def figure_in_words(name: str) -> str:
+    """A figure's name in the API as a reader's words: `email.by_kind.nudge.opened_pct` as `Personal nudges: opened %`."""
+    group, *between, last = name.split(".")
+    whole = {"email": "All mail", "events": "Events", "mailing_list": "Mailing list"}.get(group, group)
+    what = last.replace("_pct_raw", " %, machines included").replace("_raw", ", machines included").replace("_pct", " %")
+    return f"{_kind_name(between[-1]) if between else whole}: {what.replace('_', ' ')}"
+
+
 def restated_section(figures: Figures) -> Section | None:
     """What would be another figure today, beside the figure of the day the quarter was closed; None where nothing would."""
     if not figures.restated:
         return None
-    rows: list[list[Cell]] = [[name, change.closed, change.now] for name, change in figures.restated.items()]
+    rows: list[list[Cell]] = [[figure_in_words(name), change.closed, change.now] for name, change in figures.restated.items()]
     return Section(
         key="restated",
         title="What came in after closing",

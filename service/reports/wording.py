@@ -1,10 +1,11 @@
 """The report's sentences, in words for somebody who has two minutes and no background. Pure: figures in, text out."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from service.measures.activity import Activity
-from service.measures.counts import EmailCounts, percent
+from service.measures.counts import EmailCounts
 from service.measures.quarters import Month, Quarter
 from service.measures.shapes import EmailFigures, Figures
 from service.measures.table import shown
@@ -155,14 +156,19 @@ def week_sentence(activity: Activity) -> str:
     )
 
 
-def turnout_sentence(registered: int, came: int, events: int) -> str:
-    """How many of those who said they would come did, where anybody registered."""
-    if not events:
+def turnout_sentence(turnouts: Sequence[tuple[int, int]]) -> str:
+    """How many came, beside how many had said they would: of each event (registered, came). The two are compared where people registered
+    at all; some who came had not.
+    """
+    if not turnouts:
         return "There was no event."
-    said = f"{counted(came, 'attendance')} at {counted(events, 'event')}"
-    if not registered:
+    said = f"{counted(sum(came for _, came in turnouts), 'attendance')} at {counted(len(turnouts), 'event')}"
+    asked = [(registered, came) for registered, came in turnouts if registered]
+    if not asked:
         return f"{said}. Nobody had to register, so how many stayed away is unknown."
-    return f"{said}; {counted(registered, 'person', 'people')} had registered ({shown(percent(came, registered))} came for each 100)."
+    registered, came = (sum(numbers) for numbers in zip(*asked, strict=True))
+    where = "" if len(asked) == len(turnouts) else f" for {len(asked)} of them"
+    return f"{said}. {counted(registered, 'person', 'people')} had registered{where}; {came:,} came."
 
 
 def unknown_sentence(mail: EmailFigures) -> str:

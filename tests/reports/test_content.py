@@ -3,6 +3,7 @@ from collections.abc import Iterator
 from service.measures.quarters import Quarter
 from service.measures.shapes import ListFigures
 from service.reports import wording
+from service.reports.content import figure_in_words
 from service.reports.shapes import Report, Section
 from tests.reports.kit import data, figures, report
 
@@ -58,7 +59,9 @@ def test_what_nobody_can_know_is_said_and_not_shown_as_nought() -> None:
     assert table is not None
     assert [row[1] for row in table.rows] == [24, None]
     empty = figures(Quarter(2026, 3), 0)
-    assert wording.turnout_sentence(0, 9, 1).endswith("how many stayed away is unknown.")
+    assert wording.turnout_sentence([(0, 9)]).endswith("how many stayed away is unknown.")
+    said = wording.turnout_sentence([(24, 17), (0, 44)])
+    assert said == "61 attendances at 2 events. 24 people had registered for 1 of them; 17 came."
     assert wording.opened_sentence(empty.email.model_copy(update={"opened_pct": None})) == "Nothing was delivered, so there is no rate."
 
 
@@ -86,3 +89,11 @@ def test_the_summary_is_plain() -> None:
     )
     still = made.model_copy(update={"mailing_list": ListFigures.model_validate(made.mailing_list.model_dump() | {"people_change": 0})})
     assert wording.summary_of(still).startswith("The community stayed at 812 people")
+
+
+def test_figures_that_would_be_others_today_are_named_in_words() -> None:
+    table = section(report(), "restated").table
+    assert table is not None
+    assert table.rows == [["All mail: opened", 5120, 5121]]
+    assert figure_in_words("email.by_kind.nudge.opened_pct_raw") == "Personal nudges: opened %, machines included"
+    assert figure_in_words("mailing_list.people_change") == "Mailing list: people change"
