@@ -39,6 +39,12 @@ def written_in(code: object) -> str:
     return next((tag for tag in (str(code), str(code).partition("-")[0]) if tag in available()), ENGLISH)
 
 
+def foreign_name(code: object) -> str:
+    """The own name of the language we write in to somebody who chose `code`; empty where that is English."""
+    chosen = written_in(code)
+    return "" if chosen == ENGLISH else LANGUAGES.get(chosen, chosen)
+
+
 @cache
 def translations(code: str) -> gettext.NullTranslations:
     """The texts of a language; those of English are the texts themselves."""

@@ -13,6 +13,7 @@ from service.console.frames import framed
 from service.console.inside import Json
 from service.console.people_shown import people_named
 from service.errors import InvalidInput, ServiceError
+from service.languages import foreign_name
 from service.members.standing import get_member
 from service.pages.forms import Form
 from service.welcome.decisions import get_open_request, rendered_welcome
@@ -68,6 +69,7 @@ async def _page(desk: Desk, request_id: UUID, *, form: Form | None = None, error
         here=HERE,
         code=422 if error else 200,
         request=request,
+        letter_language=foreign_name(member["language"]),
         member=member,
         others=others,
         following=await _next(desk, request_id),

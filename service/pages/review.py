@@ -15,6 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.deps import NowDep, PartsDep, SessionDep
 from service.errors import Conflict, InvalidInput, NotFound
+from service.languages import foreign_name
 from service.members.models import JoinRequest
 from service.members.rules import JoinRequestStatus
 from service.members.standing import get_member
@@ -158,6 +159,7 @@ async def _review_page(
         token=token,
         request=request,
         member=member,
+        letter_language=foreign_name(member.language),
         form=form or kept,
         body=form.one("body") if form else request.draft_body,
         wrong=wrong,

@@ -5,9 +5,10 @@ from pathlib import Path
 from sqlmodel import select
 
 from service.languages import LOCALES, translations
-from service.members.models import ConsentRecord
+from service.members.models import ConsentRecord, JoinRequest
 from service.messages.models import Message
 from service.privacy import subject_data
+from service.welcome.drafts import draft_welcomes
 from tests.pages.conftest import ANSWERS, Community
 
 
@@ -68,3 +69,16 @@ async def test_a_newcomer_joins_chooses_and_leaves_in_welsh_with_the_words_as_pr
 def test_a_language_without_a_catalogue_is_english() -> None:
     assert translations("de").gettext("Join") == "Join"
     assert Path(LOCALES / "de.po").exists() is False
+
+
+async def test_the_facilitator_is_told_in_english_which_language_the_letter_is_in(community: Community) -> None:
+    for email, language, told in (("olwen@ysbyty.example.org", "cy", True), ("ann@ward.example.org", "en", False)):
+        member = await community.joined(email=email, language=language)
+        await draft_welcomes(community.parts)
+        async with community.parts.database.reading() as session:
+            request = (await session.exec(select(JoinRequest).where(JoinRequest.member_id == member.id))).one()
+        link = community.parts.links.welcome(request.id, now=community.parts.clock.now())
+        page = (await community.client.get(link, headers={"Accept-Language": "cy"})).text
+        assert "Which resources go into the letter?" in page
+        assert ("It is in Cymraeg, as they chose" in page) == told
+        assert ("Croeso i" in page) == told
