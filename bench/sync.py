@@ -9,11 +9,10 @@ import argparse
 import asyncio
 import json
 import math
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -41,6 +40,7 @@ from service.queue import open_queue
 from service.resources.matching import Matcher
 from service.settings import Settings
 from service.tokens import Tokens
+from tests.fleet.processes import Nursery, Running
 from tests.providers.sandboxed import running_sandbox
 
 CONNECTIONS_ALLOWED = 10
@@ -48,6 +48,7 @@ PEOPLE_A_CALL = 500
 INSERT = 5000
 ANSWER_SECONDS = 0.1
 """How long Mailchimp takes for a call, so that calls of several processes do meet."""
+LONGEST_SECONDS = 3600
 READERS = 3
 """Calls that each process makes beside the sync, all the time."""
 
@@ -163,19 +164,18 @@ async def different(place: Place) -> int:
 
 
 @contextmanager
-def workers(place: Place, processes: int) -> Iterator[list[subprocess.Popen[bytes]]]:
+def workers(nursery: Nursery, place: Place, processes: int) -> Iterator[list[Running]]:
     """So many worker processes; none outlives this."""
     order = json.dumps(place.__dict__)
-    running = [subprocess.Popen([sys.executable, "-m", "bench.sync", "--work", order]) for _ in range(processes)]
+    running = [nursery.start("sync", Path(place.var_dir), {}, "--work", order) for _ in range(processes)]
     try:
         yield running
     finally:
         for process in running:
             process.kill()
-            process.wait()
 
 
-def measure(members: int, *, processes: int, database: str, folder: Path) -> Figures:
+def measure(nursery: Nursery, members: int, *, processes: int, database: str, folder: Path) -> Figures:
     """One run on an empty, migrated database."""
     with running_sandbox() as sandbox, redis_settings("", folder / "redis") as redis:
         place = Place(database, _as_json(redis), sandbox.port, str(folder))
@@ -184,8 +184,8 @@ def measure(members: int, *, processes: int, database: str, folder: Path) -> Fig
         sandbox.fault("slow", product="marketing", seconds=ANSWER_SECONDS, count=None)
         sandbox.ask("DELETE", "/requests")
         began = time.monotonic()
-        with workers(place, processes) as running:
-            if any(process.wait() for process in running):
+        with workers(nursery, place, processes) as running:
+            if any(process.wait(LONGEST_SECONDS) for process in running):
                 raise SystemExit("a worker failed")
         seconds = time.monotonic() - began
         counts = sandbox.counts()
@@ -200,20 +200,24 @@ def _as_json(redis: RedisSettings) -> dict[str, Any]:
     return {name: getattr(redis, name) for name in names}
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run it; 0 when every limit was kept."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--members", type=int, default=100_000)
     parser.add_argument("--processes", type=int, default=4)
     parser.add_argument("--work", help=argparse.SUPPRESS)
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     if given.work:
         asyncio.run(work(Place(**json.loads(given.work))))
         return 0
     with tempfile.TemporaryDirectory() as folder:
         database = f"sqlite+aiosqlite:///{folder}/bench.db"
         migrate(database)
-        figures = measure(given.members, processes=given.processes, database=database, folder=Path(folder))
+        nursery = Nursery()
+        try:
+            figures = measure(nursery, given.members, processes=given.processes, database=database, folder=Path(folder))
+        finally:
+            nursery.close()
     sys.stdout.write(f"{figures}\n")
     return 0 if figures.holds else 1
 

@@ -16,6 +16,7 @@ from service.rendering import Community, Renderer
 from service.settings import Settings
 from tests.databases import PostgresTemplate, SqliteTemplate
 from tests.fakes import FakeMailer, FrozenClock, RecordingQueue
+from tests.fleet.processes import Nursery
 from tests.log_watch import log_watch, nothing_personal_is_logged
 from tests.parts import plain_parts, plain_settings
 from tests.postgres import EmbeddedPostgres, NoPostgres, server_from_environment
@@ -117,6 +118,14 @@ def settings(tmp_path: Path) -> Settings:
 def parts(database: Database, clock: FrozenClock, queue: RecordingQueue, mailer: FakeMailer, settings: Settings) -> Parts:
     """Everything a feature needs: a real database, real templates, and fakes for what leaves the building."""
     return plain_parts(database, clock, queue, mailer, shared_renderer(), settings)
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    """Where processes are forked from: one for all tests that want some (`xdist_group("fleet")` keeps these together)."""
+    found = Nursery()
+    yield found
+    found.close()
 
 
 @cache

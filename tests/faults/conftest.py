@@ -11,13 +11,6 @@ from tests.mailchimp import has_transactional, sandbox, sandbox_process, world  
 
 
 @pytest.fixture(scope="package")
-def nursery() -> Iterator[Nursery]:
-    found = Nursery()
-    yield found
-    found.close()
-
-
-@pytest.fixture(scope="package")
 def sqlite_fleet(nursery: Nursery, sqlite_template: SqliteTemplate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     with sqlite_template.fresh() as url, running_fleet(tmp_path_factory.mktemp("fleet"), nursery, url) as fleet:
         yield fleet

@@ -22,10 +22,12 @@ import httpx
 from fastapi import FastAPI
 from sqlalchemy.orm import configure_mappers
 
+import bench.sync
 import sandbox.__main__ as sandbox_program
 import workers.__main__ as worker_program
 from service.app import create_app
 from service.bootstrap import make_renderer, open_parts_with_redis
+from service.cli import main as kindling
 from service.cli.serving import ensure_given_admin_key
 from service.cli.serving import run as serve
 from service.embedded import die_with_parent
@@ -67,7 +69,10 @@ PROGRAMS: dict[str, Callable[[list[str]], Any]] = {
     "sandbox": sandbox_program.main,
     "worker": lambda _arguments: worker_program.main(),
     "api": api,
+    "kindling": kindling,
+    "sync": bench.sync.main,
 }
+SERVING = frozenset({"worker", "api"})
 
 
 @cache
@@ -76,8 +81,6 @@ def warm(_installation: str) -> None:
     settings = load_settings()
     configure_mappers()
     make_renderer(settings).load()
-    for name in LOADED_AT_FIRST_USE:
-        import_module(name)
     trusted()
     is_bank_holiday(date(2026, 7, 7))
     application()
@@ -86,7 +89,7 @@ def warm(_installation: str) -> None:
 
 def start(order: Order) -> dict[str, int]:
     """A child of ours that becomes the program."""
-    if "VAR_DIR" in order["environment"]:
+    if order["start"] in SERVING:
         os.environ.update(order["environment"])
         warm(order["environment"]["VAR_DIR"])
     pid = os.fork()
@@ -108,6 +111,7 @@ def start(order: Order) -> dict[str, int]:
     finally:
         if code == 1:
             traceback.print_exc()
+        sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
 
@@ -121,6 +125,8 @@ def ask(order: Order) -> dict[str, int | None]:
 def main() -> None:
     """Until the orders end; then every child goes too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in LOADED_AT_FIRST_USE:
+        import_module(name)
     gc.freeze()
     os.environ["PYTHONPATH"] = str(Path.cwd())
     for line in sys.stdin:

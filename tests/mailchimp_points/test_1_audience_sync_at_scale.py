@@ -2,6 +2,7 @@
 The full size: `make bench-sync`.
 """
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,14 +12,16 @@ from bench.sync import measure
 from service.members.models import Member
 from service.migrations import migrate
 from service.providers.base import Contact, ContactStatus
+from tests.fleet.processes import Nursery
 from tests.mailchimp import World
 
 
-@pytest.mark.xdist_group("processes")
-def test_a_first_sync_keeps_to_one_call_for_500_people_and_ten_connections_over_all_processes(tmp_path: Path) -> None:
+@pytest.mark.xdist_group("fleet")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks processes")
+def test_a_first_sync_keeps_to_one_call_for_500_people_and_ten_connections_over_all_processes(nursery: Nursery, tmp_path: Path) -> None:
     database = f"sqlite+aiosqlite:///{tmp_path}/bench.db"
     migrate(database)
-    found = measure(1_201, processes=2, database=database, folder=tmp_path)
+    found = measure(nursery, 1_201, processes=2, database=database, folder=tmp_path)
     assert found.holds, str(found)
     assert (found.writes, found.allowed_writes) == (3, 4)
     assert 1 < found.peak <= 10
