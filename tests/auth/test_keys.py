@@ -148,6 +148,19 @@ async def test_the_audit_trail_says_who_did_what_and_from_where_and_can_be_searc
     assert (await api.admin.get("audit", params={"since": "yesterday"})).status_code == 422
 
 
+async def test_the_audit_trail_tells_states_and_choices_before_and_after_and_no_words(api: Api) -> None:
+    consent = {"source": "paper form", "at": "2026-01-05T10:00:00Z"}
+    member = (await api.facilitator.post("members", json={"email": "ann@ward.example.org", "consent": consent})).json()
+    change = {"first_name": "Anna", "wants_newsletter": False, "leadership_roles": ["critical_friend"], "language": "cy"}
+    await api.facilitator.patch(f"members/{member['id']}", json=change)
+    item = (await api.facilitator.post("content", json={"kind": "content", "title": "Huddles"})).json()
+    await api.facilitator.patch(f"content/{item['id']}", json={"title": "Secret words", "status": "dropped"})
+    newest, _, of_member = [entry["details"] for entry in (await api.admin.get("audit")).json()["items"][:3]]
+    assert newest["changes"] == ["status: accepted → dropped"]
+    assert of_member["changes"] == ["language: en → cy", "leadership_roles: none → critical_friend", "wants_newsletter: yes → no"]
+    assert "Secret" not in (await api.admin.get("audit")).text
+
+
 async def test_audit_entries_are_never_changed(api: Api) -> None:
     await made(api)
 

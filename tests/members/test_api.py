@@ -135,7 +135,8 @@ async def test_patch_changes_what_is_given_and_nothing_else(api: Api) -> None:
         entry = (await session.exec(select(AuditEntry).where(AuditEntry.action == "change_member"))).first()
         member = await find_member(session, made["email"])
     assert entry
-    assert entry.details == {"fields": ["last_name", "organisation", "preference:nudges"]}
+    told = ["organisation_by_hand: no → yes", "wants_nudges: yes → no"]
+    assert entry.details == {"fields": ["last_name", "organisation", "preference:nudges"], "changes": told}
     assert member
     assert member.audience_due_at == NOW
 
