@@ -3,6 +3,7 @@
 import logging
 from datetime import datetime
 
+from sqlalchemy import ColumnElement
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -23,6 +24,11 @@ async def halt(session: AsyncSession, product: Product, error: Misconfigured, *,
 async def is_halted(session: AsyncSession, product: Product) -> bool:
     """Is sending through this product stopped?"""
     return await session.get(ProviderHalt, product) is not None
+
+
+def goes_on(product: Product) -> ColumnElement[bool]:
+    """The same as a condition of a query, the other way round: nothing stops this product."""
+    return ~select(ProviderHalt.product).where(ProviderHalt.product == product).exists()
 
 
 async def halts(session: AsyncSession) -> list[ProviderHalt]:

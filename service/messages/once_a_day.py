@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from service.db import is_sqlite
 from service.members.models import Member
 from service.messages.models import Delivery
 from service.messages.quiet_hours import next_allowed
@@ -52,7 +53,8 @@ async def put_off(session: AsyncSession, deliveries: Sequence[Delivery], *, now:
     ids = {d.member_id for d in capped if d.member_id is not None}
     if not ids:
         return set()
-    await session.exec(select(Member.id).where(col(Member.id).in_(ids)).order_by(col(Member.id)).with_for_update())
+    if not is_sqlite(session):  # which has one writer at a time in any case
+        await session.exec(select(Member.id).where(col(Member.id).in_(ids)).order_by(col(Member.id)).with_for_update())
     has_the_day = col(Delivery.status).in_(_HANDED_OVER) | (
         (col(Delivery.status) == DeliveryStatus.QUEUED) & col(Delivery.campaign_id).is_not(None)
     )

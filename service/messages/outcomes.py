@@ -2,12 +2,13 @@
 
 import logging
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlmodel import select
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.messages.models import Delivery
@@ -95,14 +96,29 @@ def _backoff(attempts: int) -> float:
     return random.uniform(longest / 2, longest)  # noqa: S311  # not a secret
 
 
-async def record_outcome(session: AsyncSession, delivery_id: UUID, fence: int, outcome: Outcome, *, now: datetime) -> bool:
-    """Write one outcome, if the claim is still ours; False when another claim has come since. A receipt that was faster than
-    this record keeps what it proved.
+async def record_outcomes(session: AsyncSession, outcomes: Mapping[UUID, tuple[int, Outcome]], *, now: datetime) -> set[UUID]:
+    """Write what became of each delivery, by its id with the fence of its claim, if the claim is still ours; another may have come since.
+    A receipt that was faster than this record keeps what it proved. The ids that were written.
     """
-    row = (await session.exec(select(Delivery).where(Delivery.id == delivery_id).with_for_update())).one_or_none()
-    if row is None or row.fence != fence:
-        log.warning("late record refused: delivery=%s", delivery_id)
-        return False
+    query = select(Delivery).where(col(Delivery.id).in_(outcomes)).order_by(col(Delivery.id)).with_for_update()
+    rows = {row.id: row for row in await session.exec(query)}
+    written: set[UUID] = set()
+    for delivery_id, (fence, outcome) in outcomes.items():
+        row = rows.get(delivery_id)
+        if row is None or row.fence != fence:
+            log.warning("late record refused: delivery=%s", delivery_id)
+            continue
+        await _write(session, row, outcome, now=now)
+        written.add(delivery_id)
+    return written
+
+
+async def record_outcome(session: AsyncSession, delivery_id: UUID, fence: int, outcome: Outcome, *, now: datetime) -> bool:
+    """The same for one; False when another claim has come since."""
+    return delivery_id in await record_outcomes(session, {delivery_id: (fence, outcome)}, now=now)
+
+
+async def _write(session: AsyncSession, row: Delivery, outcome: Outcome, *, now: datetime) -> None:
     row.lease_owner, row.lease_until = "", None
     row.last_error = outcome.error[:300]
     row.provider_id = outcome.provider_id or row.provider_id
@@ -124,4 +140,3 @@ async def record_outcome(session: AsyncSession, delivery_id: UUID, fence: int, o
     reason = SUPPRESSION_OF_REJECT.get(outcome.reason) if outcome.status is DeliveryStatus.REJECTED else None
     if reason is not None and row.member_id is not None and row.email:
         await suppress(session, row.email, purpose=SuppressionPurpose.ALL, reason=reason, source="provider_answer", now=now)
-    return True

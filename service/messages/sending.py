@@ -18,11 +18,11 @@ from service.db import database_now
 from service.logs import current_trace, follow
 from service.members.models import Member
 from service.members.rules import email_key
-from service.messages.halts import halt, is_halted
+from service.messages.halts import goes_on, halt
 from service.messages.models import Delivery, Message
 from service.messages.once_a_day import put_off
 from service.messages.outbox import REPLY_TO
-from service.messages.outcomes import Outcome, outcome_of_error, outcome_of_result, record_outcome, waiting_a_day
+from service.messages.outcomes import Outcome, outcome_of_error, outcome_of_result, record_outcomes, waiting_a_day
 from service.messages.rules import DeliveryStatus, MessageKind, RecipientFacts, may_send
 from service.messages.suppressions import stops_for
 from service.parts import Parts
@@ -30,8 +30,8 @@ from service.providers.base import Mailer, OutboundEmail, Product, ProviderError
 
 log = logging.getLogger(__name__)
 
-LANES = 4
-CLAIM_SIZE = 2
+LANES = 2
+CLAIM_SIZE = 4
 """Rows claimed in one commit and sent side by side. A crash leaves at most LANES x CLAIM_SIZE in doubt, each a mail that a person may have
 to decide about: hardly more than there are connections, so that few rows wait in `sending` for one.
 """
@@ -89,12 +89,15 @@ async def claim_due(parts: Parts, *, owner: str, limit: int) -> tuple[list[Claim
     """
     now = parts.clock.now()
     async with parts.database.transaction() as session:
-        if await is_halted(session, parts.providers.personal):
-            return [], 0
         query = (
             select(Delivery, Message)
             .join(Message, col(Message.id) == col(Delivery.message_id))
-            .where(Delivery.status == DeliveryStatus.QUEUED, Delivery.provider != Product.MARKETING, Delivery.due_at <= now)
+            .where(
+                Delivery.status == DeliveryStatus.QUEUED,
+                Delivery.provider != Product.MARKETING,
+                Delivery.due_at <= now,
+                goes_on(parts.providers.personal),
+            )
             .order_by(col(Delivery.due_at), col(Delivery.id))
             .limit(limit)
             .with_for_update(skip_locked=True, of=Delivery)
@@ -169,8 +172,9 @@ async def _send_and_record(parts: Parts, mailer: Mailer, claims: list[Claim]) ->
         return
     now = parts.clock.now()
     async with parts.database.transaction() as session:
-        for claim, outcome in zip(claims, outcomes, strict=True):
-            await record_outcome(session, claim.delivery.id, claim.fence, outcome, now=now)
+        found = {claim.delivery.id: (claim.fence, outcome) for claim, outcome in zip(claims, outcomes, strict=True)}
+        await record_outcomes(session, found, now=now)
+        for outcome in outcomes:
             if outcome.halts is not None:
                 await halt(session, parts.providers.personal, outcome.halts, now=now)
         parts.passing("delivery.recording")
