@@ -67,7 +67,7 @@ async def empty(kind: str, folder: Path) -> AsyncIterator[tuple[Database, str]]:
         yield database, url
         await database.close()
         return
-    embedded = EmbeddedPostgres()
+    embedded = EmbeddedPostgres(durable=True)
     server = await asyncio.to_thread(embedded.start)
     try:
         url = server.url("postgres")

@@ -19,8 +19,9 @@ from urllib.parse import urlencode
 
 import asyncpg
 import httpx
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
+from bench.anymail_peer import PATH, python_of_peer, running_peer
 from bench.book import Figure, keep
 from bench.importing import empty, plain
 from bench.starting import ROOT, started
@@ -30,11 +31,13 @@ from service.providers.transactional_webhooks import EVENTS_FIELD, SIGNATURE_HEA
 from service.webhooks.models import WebhookEvent
 
 BATCH = 100
-AT_ONCE = 4
+AT_ONCE = 8
 """Batches under way side by side."""
 KEY = "bench-signing-key"
 FIRST_TS = 1_783_497_600
 WANTED = 0.5
+WANTED_OF_ANYMAIL = 5.0
+P99_MS = 150.0
 TABLE = WebhookEvent.__tablename__
 
 
@@ -57,7 +60,7 @@ def _item(kind: str, number: int) -> dict[str, Any]:
     return {"event": kind, "_id": mail, "ts": ts, "msg": message, **more}
 
 
-async def post_all(port: int, bodies: list[tuple[bytes, str]]) -> tuple[float, float]:
+async def post_all(port: int, bodies: list[tuple[bytes, str]], path: str = "/webhooks/transactional") -> tuple[float, float]:
     """Seconds until every batch has its 200, and the seconds within which 99 of 100 had theirs."""
     left = iter(bodies)
     waits: list[float] = []
@@ -66,7 +69,7 @@ async def post_all(port: int, bodies: list[tuple[bytes, str]]) -> tuple[float, f
         for body, signature in left:
             asked = time.perf_counter()
             answer = await client.post(
-                "/webhooks/transactional",
+                path,
                 content=body,
                 headers={SIGNATURE_HEADER: signature, "Content-Type": "application/x-www-form-urlencoded"},
             )
@@ -125,13 +128,34 @@ async def measure(kind: str, events: int) -> list[Figure]:
                 made = await _stored(database)
                 assert len(made) == events, f"{len(made)} of {events} events are there"
                 limit = await limit_of(kind, url, made)
+                anymail = await peer_of(database, url, events)
         finally:
             redis.stop()
     peer = f"the same rows by {'executemany' if kind == 'sqlite' else 'COPY'}, a commit for each batch, without HTTP"
-    return [
-        Figure(f"webhook intake, batches of {BATCH}, {kind}", events, events / taken, "events/s", events / limit, peer, WANTED),
-        Figure(f"webhook intake, wait of 99 in 100 batches, {AT_ONCE} at once, {kind}", events, 1000 * p99, "ms"),
+    rate, work = events / taken, f"webhook intake, batches of {BATCH}, {kind}"
+    waits = f"webhook intake, wait of 99 in 100 batches, {AT_ONCE} at once, {kind}"
+    figures = [
+        Figure(work, events, rate, "events/s", events / limit, peer, WANTED),
+        Figure(waits, events, 1000 * p99, "ms", P99_MS, "the most there should be", 1.0, less_is_better=True),
     ]
+    if anymail is not None:
+        figures.append(Figure(work, events, rate, "events/s", anymail, "django-anymail storing the same", WANTED_OF_ANYMAIL))
+    return figures
+
+
+async def peer_of(database: Database, url: str, events: int) -> float | None:
+    """Events a second of the peer, over a tenth of them; None where it can't be set up."""
+    python = await asyncio.to_thread(python_of_peer)
+    if python is None:
+        return None
+    async with database.transaction() as session:
+        await (await session.connection()).execute(delete(WebhookEvent))
+    some = max(BATCH * AT_ONCE, events // 10 // BATCH * BATCH)
+    with running_peer(python, url, KEY) as (port, signed):
+        taken, _ = await post_all(port, list(batches(some, signed)), PATH)
+    stored = len(await _stored(database))
+    assert stored == some, f"{stored} of {some} events are there"
+    return some / taken
 
 
 async def _stored(database: Database) -> list[dict[str, Any]]:

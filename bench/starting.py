@@ -26,17 +26,20 @@ WANTED = 3.0
 WAIT_SECONDS = 60
 SETTLED_AFTER_SECONDS = 5
 MEGABYTE = 1024 * 1024
+SERVER_ERRORS = 500
 
 
 @contextmanager
-def started(command: list[str], port: int, environment: dict[str, str], folder: Path) -> Iterator[tuple["subprocess.Popen[bytes]", float]]:
+def started(
+    command: list[str], port: int, environment: dict[str, str], folder: Path, path: str = "/healthz"
+) -> Iterator[tuple["subprocess.Popen[bytes]", float]]:
     """The process, and the seconds until its first answer."""
     begun = time.perf_counter()
     process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         while time.perf_counter() - begun < WAIT_SECONDS:
             try:
-                if httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False).is_success:
+                if httpx.get(f"http://127.0.0.1:{port}{path}", trust_env=False).status_code < SERVER_ERRORS:
                     break
             except httpx.TransportError:
                 time.sleep(0.01)

