@@ -37,6 +37,7 @@ PLAIN_FIELDS = (
     "interests",
     "leadership_roles",
     "language",
+    "newsletter_rhythm",
     "timezone",
     "joined_at",
 )

@@ -7,7 +7,7 @@ from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
 from service.db import WORKED_OUT, JsonType, new_id
-from service.members.rules import JoinRequestStatus, MemberStatus
+from service.members.rules import JoinRequestStatus, MemberStatus, NewsletterRhythm
 from service.members.shapes import ConsentGiven
 
 
@@ -52,6 +52,9 @@ class Member(SQLModel, table=True):
     timezone: str = Field(default="", max_length=60)
     status: str = Field(default=MemberStatus.PENDING, max_length=20, index=True)
     wants_newsletter: bool = True
+    newsletter_rhythm: str = Field(
+        default=NewsletterRhythm.EVERY, max_length=10, sa_column_kwargs={"server_default": "every"}, description="every, or monthly"
+    )
     wants_nudges: bool = True
     allows_measuring: bool = False
     may_be_named: bool = Field(default=False, description="may be welcomed in the newsletter by first name and organisation")

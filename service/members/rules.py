@@ -14,6 +14,7 @@ __all__ = [
     "JoinRequestStatus",
     "LeadershipRole",
     "MemberStatus",
+    "NewsletterRhythm",
     "domain_of",
     "email_key",
     "fold_name",
@@ -60,6 +61,13 @@ class JoinRequestStatus(StrEnum):
     APPROVED = "approved"
     DECLINED = "declined"
     EXPIRED = "expired"
+
+
+class NewsletterRhythm(StrEnum):
+    """How often somebody wants the newsletter: each edition, or about one a month."""
+
+    EVERY = "every"
+    MONTHLY = "monthly"
 
 
 class ConsentPurpose(StrEnum):

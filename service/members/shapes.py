@@ -10,7 +10,7 @@ from pydantic import AfterValidator, StringConstraints
 from sqlmodel import SQLModel
 
 from service.clock import Instant
-from service.members.rules import LeadershipRole, MemberStatus, is_language, is_timezone
+from service.members.rules import LeadershipRole, MemberStatus, NewsletterRhythm, is_language, is_timezone
 
 LONGEST_REASON = 1000
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -82,6 +82,7 @@ class MemberCreate(SQLModel):
     consent: ConsentGiven | None = None
     joined_at: Instant | None = None
     wants_newsletter: bool = True
+    newsletter_rhythm: NewsletterRhythm = NewsletterRhythm.EVERY
     wants_nudges: bool = True
     allows_measuring: bool | None = None
     may_be_named: bool = False
@@ -107,6 +108,7 @@ class MemberUpdate(SQLModel):
     consent: ConsentGiven | None = None
     joined_at: Instant | None = None
     wants_newsletter: bool | None = None
+    newsletter_rhythm: NewsletterRhythm | None = None
     wants_nudges: bool | None = None
     allows_measuring: bool | None = None
     may_be_named: bool | None = None
@@ -136,6 +138,7 @@ class MemberPublic(SQLModel):
     engagement_state: str
     engagement_since: datetime | None
     wants_newsletter: bool
+    newsletter_rhythm: NewsletterRhythm
     wants_nudges: bool
     allows_measuring: bool
     may_be_named: bool

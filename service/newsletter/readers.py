@@ -1,9 +1,9 @@
 """Who an edition goes to, and who is left out and why: every member looked at, in portions, with the suppressions in force."""
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -11,11 +11,17 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.members.models import Member
+from service.members.rules import NewsletterRhythm
+from service.messages.models import Delivery
 from service.messages.once_a_day import MAILED_TODAY, mailed_before_edition
-from service.messages.rules import MessageKind, RecipientFacts, may_send
+from service.messages.rules import DeliveryStatus, MessageKind, RecipientFacts, may_send
 from service.messages.suppressions import stops_for
 
 PORTION = 5000
+A_MONTH = timedelta(days=27)
+"""A day short of four weeks: of a weekly newsletter every fourth comes, though one may leave some hours earlier than the last."""
+HAD_THIS_MONTHS = "had_this_months_edition"
+_NEVER_CAME = (DeliveryStatus.SKIPPED, DeliveryStatus.REJECTED, DeliveryStatus.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,7 @@ async def readers(
     mail on the day it goes is left out. `freezing` keeps other mail to these members waiting until the commit.
     """
     columns = (Member.id, Member.email, Member.email_key, Member.first_name, Member.last_name, Member.status, Member.wants_newsletter,
-               Member.wants_nudges, Member.sunset_at, Member.allows_measuring)  # fmt: skip
+               Member.wants_nudges, Member.sunset_at, Member.allows_measuring, Member.newsletter_rhythm)  # fmt: skip
     last: UUID | None = None
     while True:
         query = select(*columns).where(col(Member.erased_at).is_(None)).order_by(col(Member.id)).limit(PORTION)  # type: ignore[call-overload]
@@ -57,10 +63,12 @@ async def readers(
         last = rows[-1].id
         stops = await stops_for(session, [row.email_key for row in rows])
         mailed = await mailed_before_edition(session, [row.id for row in rows], at=goes_at, zone=zone)
+        had_theirs = await _had_theirs(session, [row.id for row in rows if row.newsletter_rhythm == NewsletterRhythm.MONTHLY], at=goes_at)
         found = []
         for row in rows:
             facts = RecipientFacts.of(row, stops.get(row.email_key, ()))
             reason = may_send(MessageKind.NEWSLETTER, facts) or (MAILED_TODAY if row.id in mailed else None)
+            reason = reason or (HAD_THIS_MONTHS if row.id in had_theirs else None)
             if reason is None:
                 name = f"{row.first_name} {row.last_name}".strip()
                 found.append(Reader(row.id, row.email, name, measured=tracking_on and row.allows_measuring))
@@ -70,6 +78,20 @@ async def readers(
         count.readers += len(found)
         count.measured += sum(reader.measured for reader in found)
         yield found
+
+
+async def _had_theirs(session: AsyncSession, monthly: Sequence[UUID], *, at: datetime) -> set[UUID]:
+    """Who of those who want one a month got an edition within the last weeks."""
+    if not monthly:
+        return set()
+    query = select(Delivery.member_id).where(
+        col(Delivery.member_id).in_(monthly),
+        Delivery.kind == MessageKind.NEWSLETTER,
+        col(Delivery.queued_at) > at - A_MONTH,
+        col(Delivery.queued_at) < at,
+        col(Delivery.status).not_in(_NEVER_CAME),
+    )
+    return {member_id for member_id in await session.exec(query) if member_id is not None}
 
 
 async def count_readers(session: AsyncSession, *, tracking_on: bool, goes_at: datetime, zone: ZoneInfo) -> ReaderCount:

@@ -85,7 +85,8 @@ class PreferenceAnswers:
 
 def read_preferences(form: Form, *, asks_measuring: bool) -> PreferenceAnswers:
     """The preference page's choices. Where nothing is measured, the choice about measuring stays as it was."""
-    details, wrong = _checked(MemberUpdate, {**_details(form), "leadership_roles": form.many("leadership_roles")})
+    rhythm = {"newsletter_rhythm": form.one("newsletter_rhythm")} if form.one("newsletter_rhythm") else {}
+    details, wrong = _checked(MemberUpdate, {**_details(form), **rhythm, "leadership_roles": form.many("leadership_roles")})
     wanted = {
         ConsentPurpose.NEWSLETTER: form.ticked("wants_newsletter"),
         ConsentPurpose.NUDGES: form.ticked("wants_nudges"),
@@ -161,6 +162,6 @@ def _mend(name: str, problem: str) -> str:
         return said("%(field)s must be %(most)s characters or fewer", field=_NAMES[name], most=_LIMITS.get(name, 320))
     if problem == "too_long":
         return said("Name up to %(most)s interests", most=MOST_INTERESTS)
-    if name in {"language", "leadership_roles"}:
+    if name in {"language", "leadership_roles", "newsletter_rhythm"}:
         return said("Choose from the list")
     return said("%(field)s must be plain text on one line", field=_NAMES[name])

@@ -91,6 +91,7 @@ def _as_fields(member: Member, topics: Sequence[str]) -> Mapping[str, list[str]]
         "first_name": [member.first_name],
         "last_name": [member.last_name],
         "language": [member.language],
+        "newsletter_rhythm": [member.newsletter_rhythm],
         "leadership_roles": member.leadership_roles,
         "interests": [interest for interest in member.interests if interest in topics],
         "more_interests": [", ".join(interest for interest in member.interests if interest not in topics)],

@@ -15,7 +15,7 @@ from service.events.attendance import forget_attendee
 from service.invitations.models import Invitation
 from service.members.joining import UNDECIDED
 from service.members.models import ConsentRecord, JoinAsk, JoinRequest, Member
-from service.members.rules import JoinRequestStatus, MemberStatus, email_key
+from service.members.rules import JoinRequestStatus, MemberStatus, NewsletterRhythm, email_key
 from service.members.standing import note_change
 from service.messages.models import Delivery, Message
 from service.messages.rules import DeliveryStatus, MessageKind
@@ -86,6 +86,7 @@ def _blank_member(member: Member, *, now: datetime) -> None:
     member.interests, member.leadership_roles, member.language = [], [], "en"
     member.organisation_id, member.organisation_by_hand = None, False
     member.wants_newsletter = member.wants_nudges = member.allows_measuring = member.may_be_named = False
+    member.newsletter_rhythm = NewsletterRhythm.EVERY
     member.consent_at = member.last_active_at = member.sunset_at = member.audience_due_at = None
     member.engagement_score, member.engagement_state, member.engagement_since = 0.0, "new", None
     member.status, member.erased_at, member.updated_at = MemberStatus.ERASED, now, now

@@ -160,12 +160,14 @@ async def test_preferences_are_taken_over_with_proof_and_count_as_a_sign_of_life
         "first_name": "Asha K",
         "more_interests": "falls, QI; falls",
         "language": "cy",
+        "newsletter_rhythm": "monthly",
     }
     saved = await community.client.post(link, data=given)
     assert (saved.status_code, "Mae'n cyfrif o hyn ymlaen" in saved.text.replace("&#39;", "'")) == (200, True)
     now = await community.member()
     assert (now.wants_newsletter, now.wants_nudges, now.allows_measuring) == (True, False, True)
     assert (now.first_name, now.last_name, now.interests, now.language) == ("Asha K", "", ["falls", "QI"], "cy")
+    assert now.newsletter_rhythm == "monthly"
     assert now.last_active_at == clock.now()
     async with community.parts.database.reading() as session:
         records = (await session.exec(select(ConsentRecord).where(ConsentRecord.source == "preferences_page"))).all()
