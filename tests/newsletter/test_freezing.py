@@ -328,10 +328,10 @@ async def test_when_everyone_left_between_freeze_and_sending_nothing_counts_as_s
 
 
 @pytest.mark.slow
-async def test_ten_thousand_members_are_frozen(parts: Parts) -> None:
+async def test_thousands_of_members_are_frozen_a_bite_at_a_time(parts: Parts) -> None:
     common = a_reader("x").model_dump()
     rows = []
-    for number in range(10_000):
+    for number in range(5_100):
         email = f"m{number}@trust.example.org"
         status = "unsubscribed" if number % 10 == 0 else "subscribed"
         rows.append(
@@ -342,9 +342,9 @@ async def test_ten_thousand_members_are_frozen(parts: Parts) -> None:
     edition = await ready_edition(parts)
     await tick(parts, FREEZE_AT)
     frozen = await edition_now(parts.database, edition.id)
-    assert (frozen.candidates, frozen.left_out) == (10_000, {"not_subscribed:unsubscribed": 1_000})
+    assert (frozen.candidates, frozen.left_out) == (5_100, {"not_subscribed:unsubscribed": 510})
     async with parts.database.reading() as session:
-        assert (await edition_progress(session, frozen)).books.waiting == 9_000
+        assert (await edition_progress(session, frozen)).books.waiting == 4_590
         count = await count_readers(session, tracking_on=True, goes_at=NOW, zone=parts.settings.zone)
         assert (await get_item(session, (await session.exec(select(ContentItem.id).limit(1))).one())).status == "used"
-    assert (count.readers, count.measured) == (9_000, 6_000)
+    assert (count.readers, count.measured) == (4_590, 3_060)

@@ -86,11 +86,12 @@ async def wednesday_morning(parts: Parts, ten: datetime) -> None:
 
 
 async def test_a_year_gives_exactly_the_right_editions_once_each(parts: Parts) -> None:
+    weeks = 52 if parts.database.is_sqlite else 21  # on PostgreSQL to beyond the crash, the night and the end of summer time
     await add_readers(parts.database, "asha", "ben")
     zone = parts.settings.zone
     expected: list[str] = []
     day = date(2026, 7, 7)  # a Tuesday
-    for _ in range(52):
+    for _ in range(weeks):
         tuesday, wednesday = day, day + timedelta(days=1)
         await tick(parts, datetime.combine(tuesday, datetime.min.time(), UTC) + timedelta(hours=5))
         await facilitator_on_tuesday(parts, datetime.combine(tuesday, datetime.min.time(), UTC) + timedelta(hours=14))
@@ -106,7 +107,7 @@ async def test_a_year_gives_exactly_the_right_editions_once_each(parts: Parts) -
     found = await editions(parts.database)
     sent = [e for e in found if e.status == "sent"]
     assert [e.slot for e in sent] == expected
-    assert len(sent) == 52 - 5
+    assert len(sent) == weeks - (5 if weeks == 52 else 2)
     for edition in sent:
         assert edition.scheduled_for is not None
         local = edition.scheduled_for.astimezone(zone)
@@ -117,7 +118,7 @@ async def test_a_year_gives_exactly_the_right_editions_once_each(parts: Parts) -
     not_sent = {e.slot: e.status for e in found if e.status != "sent"}
     assert not_sent == {
         "2026-W46": "cancelled",
-        "2027-W27": "draft",
+        week_of(ten + timedelta(days=7), zone): "draft",
     }  # asked about for a week after the night of 11 November; the next draft
     async with parts.database.reading() as session:
         per_key = Counter((await session.exec(select(Delivery.key))).all())
