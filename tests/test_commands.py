@@ -65,7 +65,6 @@ WRONG: dict[str, tuple[int, str]] = {
     "restore nowhere": (1, "Give the path of a backup."),
     "restore no-addresses.csv": (1, "no whole backup"),
     f"attention resolve {NOBODY} cancel": (1, "There is no such delivery."),
-    "mailchimp setup": (1, "kindling doctor"),
     "mailchimp sync": (1, "could not be read"),
     "demo --csv nowhere.csv": (1, "Give the path of a CSV file."),
 }
