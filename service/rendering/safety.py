@@ -6,10 +6,13 @@ from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
+from service.languages import ENGLISH, said
 from service.rendering.values import RenderingError
 
 GAP = "\u200b"  # zero width: the reader still sees the very characters that were written
 ELLIPSIS = "…"
+LEFT_OUT = said("(link)")
+"""What stands where a web address stood."""
 SCHEMES = frozenset({"http", "https", "mailto"})
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u2028\u2029\ufeff]")
 _SPACE = re.compile(r"\s+")
@@ -80,11 +83,11 @@ def with_breaks(text: str) -> Markup:
     return Markup("<br>").join(text.strip().splitlines())
 
 
-def quote_reason(reason: str, limit: int = 160) -> str:
+def quote_reason(reason: str, limit: int = 160, *, language: str = ENGLISH) -> str:
     """A member's words for quoting back: one line of at most `limit` characters, cut on a word. Web addresses are left
     out, so that nobody can use our welcome to send a stranger a link.
     """
-    words = one_line(_ADDRESS.sub("(link)", unicodedata.normalize("NFC", reason)))
+    words = one_line(_ADDRESS.sub(LEFT_OUT.in_language(language), unicodedata.normalize("NFC", reason)))
     if len(words) <= limit:
         return words
     kept = words[: limit - 1]

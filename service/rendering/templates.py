@@ -145,7 +145,7 @@ class Templates:
             "url": link,
             "url_or_empty": link_or_empty,
             "one_line": one_line,
-            "quoted": quote_reason,
+            "quoted": pass_context(lambda context, words, limit=160: quote_reason(words, limit, language=context["language"])),
             "field_name": field_name,
             "in_words": pass_context(lambda context, items: listed_in(items, context["language"])),
         }

@@ -16,7 +16,7 @@ from tests.rendering.conftest import MEMBERS, TEMPLATES, Mail, sample
 TO_MEMBERS = sorted(set(MessageKind) - TO_FACILITATOR - {MessageKind.NEWSLETTER})
 """The newsletter is what a facilitator wrote, for everybody at once."""
 OTHERS = [code for code in available() if code != "en"]
-SAME_IN_BOTH = {"post"}
+SAME_IN_BOTH = {"icalendar", "post"}
 _WORD = re.compile(r"[a-zâêîôûŵŷ]{4,}", re.IGNORECASE)
 _NOT_SEEN = re.compile(r"<style.*?</style>|<[^>]*>|&[#\w]+;|https?://\S+", re.DOTALL)
 
@@ -99,6 +99,12 @@ def test_people_s_words_stay_harmless_inside_a_translated_sentence(mail: Mail) -
         assert "*|FNAME|*" not in made.html + made.text + made.subject
         assert ">a</a>" not in made.html
         assert "%(name)s" in made.text
+
+
+def test_an_address_left_out_of_a_quoted_reason_is_named_in_the_reader_s_language(mail: Mail) -> None:
+    reason = "Gweler https://evil.example/x am fwy"
+    assert "Gweler (dolen) am fwy" in mail("welcome", language="cy", reason=reason).text
+    assert "Gweler (link) am fwy" in mail("welcome", reason=reason).text
 
 
 def test_a_time_is_told_in_the_reader_s_words(mail: Mail) -> None:
