@@ -171,8 +171,9 @@ def _saying(put_together: Callable[[str, dict[str, object]], str], finalize: Cal
 
     @pass_context
     def say(context: Context, message: str, **values: object) -> str:
-        text = translations(context["language"]).gettext(message)
-        return put_together(text, {name: finalize(value) for name, value in values.items()})
+        code = context["language"]
+        text = message if code == ENGLISH else translations(code).gettext(message)
+        return put_together(text, {name: finalize(value) for name, value in values.items()} if values else values)
 
     return say
 
