@@ -23,8 +23,9 @@ from sqlmodel import col, func, select
 from bench.book import Figure, keep
 from bench.importing import empty
 from service.bootstrap import make_renderer
-from service.db import Database
+from service.db import Database, insert_new, new_id
 from service.links import Links
+from service.members.models import Member
 from service.messages.models import Delivery, Message
 from service.messages.rules import DeliveryStatus, MessageKind
 from service.messages.sending import deliver_due, outbound
@@ -59,11 +60,23 @@ async def parts_of(stack: AsyncExitStack, database: Database, config: MailchimpC
 
 
 async def fill(parts: Parts, mails: int) -> list[dict[str, Any]]:
-    """So many welcomes that are due; gives their bodies."""
+    """So many welcomes that are due, each to a member of its own: one queued as the service does it, the others after its likeness. Gives
+    their bodies.
+    """
     async with parts.database.transaction() as session:
-        for number in range(mails):
-            member = await a_member(session, f"member{number}@trust.example.org")
-            await a_delivery(session, parts, member, key=f"welcome:{number}", kind=MessageKind.WELCOME)
+        member = await a_member(session, "member0@trust.example.org")
+        delivery = await a_delivery(session, parts, member, key="welcome:0", kind=MessageKind.WELCOME)
+        message = await session.get_one(Message, delivery.message_id)
+        people, texts, letters = [], [], []
+        for number in range(1, mails):
+            email = f"member{number}@trust.example.org"
+            people.append(member.model_dump() | {"id": new_id(), "email": email, "email_key": email})
+            texts.append(message.model_dump() | {"id": new_id()})
+            own = {"id": new_id(), "key": f"welcome:{number}", "email": email, "member_id": people[-1]["id"], "message_id": texts[-1]["id"]}
+            letters.append(delivery.model_dump() | own)
+        await insert_new(session, Member, people, unique=["email_key"])
+        await insert_new(session, Message, texts, unique=["id"])
+        await insert_new(session, Delivery, letters, unique=["key"])
     async with parts.database.reading() as session:
         rows = (await session.exec(select(Delivery, Message).join(Message, col(Message.id) == col(Delivery.message_id)))).all()
     return [_message(outbound(parts, delivery, message)) for delivery, message in rows]
