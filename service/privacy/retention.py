@@ -12,7 +12,7 @@ from service.engagement.models import EngagementEvent, Reply
 from service.jobs.models import Job, JobStatus
 from service.members.models import JoinRequest, Member, MemberChange
 from service.members.rules import JoinRequestStatus, MemberStatus
-from service.messages.models import Message
+from service.messages.models import Delivery, Message
 from service.messages.rules import TO_FACILITATOR, MessageKind
 from service.parts import Parts
 from service.privacy.erasing import erase
@@ -59,6 +59,14 @@ def _statements(now: datetime) -> Mapping[str, Update]:
     return {
         "mail to facilitators": _mail(TO_FACILITATOR, now - FACILITATORS_MAIL_KEPT).where(written),
         "personal mail": _mail(personal, now - PERSONAL_MAIL_KEPT).where(written),
+        "addresses of guests told of a changed event": update(Delivery)
+        .where(
+            col(Delivery.member_id).is_(None),
+            col(Delivery.kind) == MessageKind.EVENT_CHANGE,
+            col(Delivery.queued_at) < now - PERSONAL_MAIL_KEPT,
+            col(Delivery.email) != "",
+        )
+        .values(email="", to_name=""),
         "addresses and browsers of opens and clicks": update(EngagementEvent)
         .where(
             col(EngagementEvent.at) < now - BROWSERS_KEPT, (col(EngagementEvent.ip) != "") | col(EngagementEvent.user_agent).is_not(None)

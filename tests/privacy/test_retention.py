@@ -173,3 +173,18 @@ async def test_who_was_put_on_a_list_and_never_agreed_is_forgotten_but_may_join(
 def test_the_document_names_the_default() -> None:
     row = next(line for line in (DOCS / "privacy.md").read_text(encoding="utf-8").splitlines() if line.startswith("| A person who left "))
     assert f"{Settings.model_fields['forget_left_after_days'].default} days (`FORGET_LEFT_AFTER_DAYS`)" in row
+
+
+async def test_the_address_of_a_guest_who_was_told_of_a_changed_event_goes(parts: Parts, clock: FrozenClock) -> None:
+    async with parts.database.transaction() as session:
+        told = await a_delivery(session, parts, await a_member(session), key="event_change:1", kind=MessageKind.EVENT_CHANGE)
+        theirs = await a_delivery(
+            session, parts, await a_member(session, "ben@trust.nhs.uk"), key="event_change:2", kind=MessageKind.EVENT_CHANGE
+        )
+        told.member_id, told.email, told.to_name = None, "guest@other.org", "A guest"
+        session.add(told)
+    clock.advance(days=401)
+    await keep_retention(parts)
+    assert (await last_run(parts))["addresses of guests told of a changed event"] == 1
+    async with parts.database.reading() as session:
+        assert [(await session.get_one(Delivery, one.id)).email for one in (told, theirs)] == ["", "ben@trust.nhs.uk"]
