@@ -142,7 +142,9 @@ class Chaos:
         return len(waiting) - len(drafted)
 
     def publish(self) -> None:
-        """An extra edition to everybody there is. An edition whose making was cut off is left a draft and not counted."""
+        """An extra edition to everybody there is, on another day: who has had their welcome today would be left out. An edition whose
+        making was cut off is left a draft and not counted."""
+        self._fleet.next_noon()
         number = len(self._editions)
         items = []
         for n in range(2):
