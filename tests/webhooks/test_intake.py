@@ -14,6 +14,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from service.db import Database
 from service.messages.models import Delivery
 from service.messages.rules import DeliveryStatus
+from service.providers.incoming import Reported
+from service.webhooks.inbox import Source
+from service.webhooks.intake import RING_SECONDS, Intake
 from tests.databases import PostgresTemplate, SqliteTemplate
 from tests.factories import a_delivery, a_member, delivery_now
 from tests.fakes import RecordingQueue
@@ -187,3 +190,22 @@ async def test_inbound_mail_has_its_own_address_and_may_share_the_key(caller: Ca
     assert await caller.transactional([item], path="/webhooks/inbound", signed_url=f"{PUBLIC}/webhooks/transactional") == 401
     [row] = await caller.stored()
     assert row.source == "inbound"
+
+
+async def test_calls_that_share_a_commit_are_each_stored_or_told_and_one_bad_one_harms_no_other(caller: Caller) -> None:
+    intake = Intake(caller.parts)
+    calls = [[Reported("{}", f"good-{number}", "open")] for number in range(5)]
+    calls.insert(2, [Reported("half a character \ud800", "bad", "open")])  # no driver takes it
+    told = await asyncio.gather(*(intake.store(Source.TRANSACTIONAL, items) for items in calls), return_exceptions=True)
+    assert [number for number, answer in enumerate(told) if answer is not None] == [2]
+    assert isinstance(told[2], Exception)
+    assert {row.key for row in await caller.stored()} == {f"transactional:good-{number}" for number in range(5)}
+
+
+async def test_what_is_stored_just_after_a_ring_is_rung_for_once_more(caller: Caller, queue: RecordingQueue) -> None:
+    intake = Intake(caller.parts)
+    for number in range(4):
+        await intake.store(Source.TRANSACTIONAL, [Reported("{}", f"key-{number}", "open")])
+    assert len(queue.rings) == 1
+    await asyncio.sleep(2 * RING_SECONDS)
+    assert len(queue.rings) == 2
