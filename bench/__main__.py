@@ -16,7 +16,7 @@ from bench.report import write_report
 MEASUREMENTS: dict[str, tuple[list[str], list[str]]] = {
     "fanout": (["--mails", "10000"], ["--mails", "200"]),
     "importing": (["--rows", "100000"], ["--rows", "2000"]),
-    "intake": (["--events", "20000"], ["--events", "1000"]),
+    "intake": (["--events", "50000"], ["--events", "2000"]),
     "measures": (["--deliveries", "65000"], ["--deliveries", "2000"]),
     "rendering": (["--mails", "1000"], ["--mails", "100"]),
     "starting": (["--times", "5", "--requests", "20000"], ["--times", "1", "--requests", "600"]),
