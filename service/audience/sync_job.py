@@ -12,7 +12,7 @@ from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.audience.models import AudienceContact
-from service.audience.pull import OnConfirmed, nothing_follows, pull_changes
+from service.audience.pull import OnConfirmed, nothing_follows, pull_changes, was_read
 from service.audience.push import push_due
 from service.errors import Conflict
 from service.jobs.models import Job, JobStatus
@@ -27,6 +27,7 @@ from service.queue import Queue, ring_after_commit
 log = logging.getLogger(__name__)
 
 KIND = "sync_members"
+NOT_READ = "Mailchimp's audience could not be read to the end yet: it is tried again each minute. `kindling doctor` says what is wrong."
 STOPPED = "Mailchimp refuses our key or account: all sending there has stopped. `kindling doctor` says what to mend."
 
 
@@ -68,6 +69,8 @@ async def run_sync(
         await _note(parts, job)
         if "read" not in job.result:  # first, so that nobody is written who has refused there
             read = await pull_changes(parts, force=True, on_confirmed=on_confirmed, should_stop=should_stop)
+            if not await _was_read(parts, job):
+                return await _end(parts, job)
             job.result = {**job.result, "read": read}
             await _note(parts, job)
         await push_due(parts, should_stop=should_stop, on_progress=partial(_note, parts, job))
@@ -75,6 +78,11 @@ async def run_sync(
     except Conflict:
         log.warning("sync goes on elsewhere: job=%s", job_id)
         return True
+
+
+async def _was_read(parts: Parts, job: Job) -> bool:
+    async with parts.database.reading() as session:
+        return await was_read(session, since=job.created_at)
 
 
 async def _note(parts: Parts, job: Job) -> None:
@@ -87,11 +95,11 @@ async def _note(parts: Parts, job: Job) -> None:
 
 async def _end(parts: Parts, job: Job) -> bool:
     """Through, stopped for good, or to be gone on with at the next tick."""
-    now = parts.clock.now()
+    now, read = parts.clock.now(), "read" in job.result
     async with parts.database.transaction() as session:
         left = await due_count(session, now=now)
         halted = await is_halted(session, Product.MARKETING)
-        status = JobStatus.FAILED if halted else JobStatus.QUEUED if left else JobStatus.DONE
+        status = JobStatus.FAILED if halted else JobStatus.DONE if read and not left else JobStatus.QUEUED
         ended = status is not JobStatus.QUEUED
         await keep(
             session,
@@ -99,7 +107,7 @@ async def _end(parts: Parts, job: Job) -> bool:
             status=status,
             done=max(0, (job.total or 0) - left),
             result={**job.result, "refused": await problem_count(session)},
-            error=STOPPED if halted else "",
+            error=STOPPED if halted else "" if read else NOT_READ,
             finished_at=now if ended else None,
         )
     return ended

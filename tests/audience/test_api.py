@@ -81,3 +81,18 @@ async def test_a_sync_says_why_it_can_not_go(world: World) -> None:
         assert (await api.viewer.get("audience")).json()["stopped"] is True
         refused = await api.facilitator.post("audience/sync")
         assert (refused.status_code, refused.json()["detail"]) == (409, ended["error"])
+
+
+async def test_a_sync_that_could_not_read_the_audience_says_so_and_goes_on(world: World) -> None:
+    await world.members("asha@trust.nhs.uk")
+    async with open_api(world.parts) as api:
+        job = (await api.facilitator.post("audience/sync")).json()
+        world.sandbox.fault("error", operation="GET /lists/{list_id}/members", count=None)
+        assert not await run_sync(world.parts, UUID(job["id"]))
+        waiting = (await api.viewer.get(f"jobs/{job['id']}")).json()
+        assert (waiting["status"], waiting["done"]) == ("queued", 0)
+        assert "tried again" in waiting["error"]
+        world.sandbox.ask("DELETE", "/faults")
+        assert await run_sync(world.parts, UUID(job["id"]))
+        ended = (await api.viewer.get(f"jobs/{job['id']}")).json()
+        assert (ended["status"], ended["done"], ended["error"]) == ("done", 1, "")
