@@ -85,7 +85,8 @@ def test_what_waits_is_shown_with_what_can_be_done_and_decided_from_there(url: s
     assert (done.returncode, done.stdout) == (0, "Done: the mail is accepted now.\n"), done.stderr
     row, trail = asyncio.run(now_in(url, ids["welcome"]))
     assert (row.status, row.needs_person) == (DeliveryStatus.ACCEPTED, False)
-    assert [(entry.actor, entry.action, entry.details) for entry in trail] == [("command", "delivery_mark_as_sent", {"was": "in_doubt"})]
+    told = {"was": "in_doubt", "changes": ["status: in_doubt → accepted"]}
+    assert [(entry.actor, entry.action, entry.details) for entry in trail] == [("command", "delivery_mark_as_sent", told)]
     refused = kindling(url, tmp_path, "resolve", ids["newsletter"], "send_again")
     assert (refused.returncode, "Mailchimp campaign" in refused.stderr) == (1, True)
     assert asyncio.run(now_in(url, ids["newsletter"]))[0].status == DeliveryStatus.IN_DOUBT
