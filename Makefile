@@ -97,6 +97,7 @@ simulate: .venv/dev.stamp ## half a year of 500 made-up members (MEMBERS= WEEKS=
 lock: .tools/bin/uv ## work the lock files out again (no registry address is written)
 	@.tools/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements.lock
 	@.tools/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --group dev -o requirements-dev.lock
+	@.tools/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header bench/anymail/requirements.in -o bench/anymail/requirements.lock
 
 clean: ## remove what was set up (not var/, where your data is)
 	@rm -rf .venv .tools build *.egg-info
