@@ -9,7 +9,7 @@ from sqlmodel import col, select
 
 from service.briefing.editions import content, next_edition
 from service.briefing.rules import DAY, Line, monday_of, week_name
-from service.briefing.scene import Scene, many, name_of, quoted
+from service.briefing.scene import MANY_QUIET, Scene, many, name_of, quoted
 from service.events.models import Attendance, Event, EventStatus
 from service.leadership.rules import GROUPS, agenda_prompt
 from service.leadership.terms import gaps_now, holders
@@ -166,5 +166,6 @@ async def _whom(scene: Scene) -> Line:
     found = [name_of(top.member) for top in await top_members(scene.session, now=scene.now, limit=3)]
     due = await scene.quiet_members()
     ask = f"To ask: {', '.join(found)}." if found else "Nobody to ask for now."
-    quiet = f"{many(len(due), 'member has', 'members have')} not returned for a while." if due else "Nobody has drifted away."
+    count = f"{MANY_QUIET} members or more have" if len(due) >= MANY_QUIET else many(len(due), "member has", "members have")
+    quiet = f"{count} not returned for a while." if due else "Nobody has drifted away."
     return Line(f"plan:whom:{week_name(scene.day)}", f"Tuesday's people. {ask} {quiet}", PLAN_MINUTES, info=True, rank=3)

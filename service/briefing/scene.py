@@ -12,6 +12,7 @@ from service.parts import Parts
 from service.rendering import quote_reason
 
 LONGEST_QUOTE = 160
+MANY_QUIET = 100
 
 
 @dataclass(slots=True)
@@ -33,10 +34,10 @@ class Scene:
     seen: Seen = field(default_factory=Seen)
 
     async def quiet_members(self) -> list[Candidate]:
-        """Members to whom a nudge may go now, longest quiet first."""
+        """Members to whom a nudge may go now, longest quiet first, at most MANY_QUIET: no week has the minutes for more."""
         if self.seen.quiet is None:
-            found = await nudge_candidates(self.session, self.parts.settings, now=self.now)
-            self.seen.quiet = [candidate for candidate in found if candidate.decision.why_not is None]
+            found = await nudge_candidates(self.session, self.parts.settings, now=self.now, enough=MANY_QUIET)
+            self.seen.quiet = [candidate for candidate in found if candidate.decision.why_not is None][:MANY_QUIET]
         return self.seen.quiet
 
     def start_of(self, day: date) -> datetime:

@@ -22,7 +22,7 @@ from service.nudges.rules import Decision, NudgeFacts, NudgePolicy, decide
 from service.settings import Settings
 
 MOST_LOOKED_AT = 5000
-CHUNK = 400
+CHUNK = 250
 _GONE_OUT = [DeliveryStatus.SKIPPED, DeliveryStatus.REJECTED, DeliveryStatus.FAILED]
 _WROTE_BACK = ["reply", "unsubscribe_request"]
 
@@ -42,9 +42,11 @@ def policy_of(settings: Settings) -> NudgePolicy:
     return NudgePolicy(settings.nudge_cooldown_days, settings.nudge_max)
 
 
-async def nudge_candidates(session: AsyncSession, settings: Settings, *, now: datetime, member_ids: Sequence[UUID] = ()) -> list[Candidate]:
+async def nudge_candidates(
+    session: AsyncSession, settings: Settings, *, now: datetime, member_ids: Sequence[UUID] = (), enough: int = MOST_LOOKED_AT
+) -> list[Candidate]:
     """Members quiet for longer than LAPSED_AFTER_DAYS and those nudged lately (or exactly those asked for), longest quiet first, each
-    with a decision.
+    with a decision. Looks no further once a mail is due for `enough` of them.
     """
     cutoff = now - timedelta(days=settings.lapsed_after_days)
     seen = func.coalesce(Member.last_active_at, Member.joined_at, Member.created_at)
@@ -55,10 +57,13 @@ async def nudge_candidates(session: AsyncSession, settings: Settings, *, now: da
         lately = now - timedelta(days=settings.nudge_cooldown_days)
         nudged = select(Delivery.member_id).where(Delivery.kind == MessageKind.NUDGE, col(Delivery.accepted_at) >= lately)
         query = query.where(Member.status == MemberStatus.SUBSCRIBED, or_(seen <= cutoff, col(Member.id).in_(nudged)))
-    members = (await session.exec(query.order_by(seen, col(Member.id)).limit(MOST_LOOKED_AT))).all()
+    query = query.order_by(seen, col(Member.id))
     found: list[Candidate] = []
-    for start in range(0, len(members), CHUNK):
-        found += await _decided(session, members[start : start + CHUNK], settings, now=now)
+    for start in range(0, MOST_LOOKED_AT, CHUNK):
+        members = (await session.exec(query.offset(start).limit(CHUNK))).all()
+        found += await _decided(session, members, settings, now=now) if members else []
+        if len(members) < CHUNK or sum(c.decision.why_not is None for c in found) >= enough:
+            break
     return found
 
 

@@ -6,12 +6,14 @@ import pytest
 from service.engagement.activity import record_by_hand
 from service.engagement.models import Reply
 from service.engagement.rules import EngagementKind
+from service.members.models import Member
 from service.messages.once_a_day import put_off
 from service.messages.rules import DeliveryStatus, MessageKind, RecipientFacts, SuppressionPurpose, SuppressionReason, may_send
 from service.messages.sending import deliver_due
 from service.messages.suppressions import suppress
 from service.newsletter.models import Edition
 from service.nudges.by_itself import AT_MOST_A_DAY, nudge_by_itself
+from service.nudges.candidates import CHUNK, nudge_candidates
 from service.parts import Parts
 from service.settings import NudgeMode
 from tests.api_client import open_api
@@ -36,6 +38,25 @@ async def test_a_lapsed_member_gets_one_letter_about_what_they_cared_for(parts: 
     [mail] = mailer.sent
     assert "Falls on night shifts" in mail.text
     assert mail.headers["List-Unsubscribe"].startswith("<http")
+
+
+async def test_whoever_is_due_is_found_behind_many_who_are_not(parts: Parts) -> None:
+    long_ago = TUESDAY - timedelta(days=400)
+    async with parts.database.transaction() as session:
+        for number in range(CHUNK + 5):  # they had no mails since: nothing is due to them
+            email = f"m{number}@trust.nhs.uk"
+            session.add(
+                Member(email=email, email_key=email, status="subscribed", joined_at=long_ago, created_at=long_ago, updated_at=long_ago)
+            )
+    due = {(await lapsed(parts, f"due{number}@trust.nhs.uk", quiet_days=90 + number)).id for number in range(2)}
+    async with parts.database.reading() as session:
+        found = await nudge_candidates(session, parts.settings, now=TUESDAY)
+        first = await nudge_candidates(session, parts.settings, now=TUESDAY, enough=1)
+    assert len(found) == CHUNK + 7 == len({c.member.id for c in found})
+    assert {c.member.id for c in found if c.decision.why_not is None} == due
+    assert [c.member.id for c in first] == [c.member.id for c in found]
+    async with parts.database.reading() as session:
+        assert len(await nudge_candidates(session, parts.settings, now=TUESDAY, enough=0)) == CHUNK
 
 
 async def test_those_left_out_are_told_why(parts: Parts, clock: FrozenClock) -> None:
