@@ -35,7 +35,7 @@ class Delivery(SQLModel, table=True):
 
     __tablename__ = "delivery"
     __table_args__ = (
-        _index_where("ix_delivery_due", "status = 'queued'", "status", "due_at"),
+        _index_where("ix_delivery_due", "status = 'queued'", "status", "due_at", "id"),
         _index_where("ix_delivery_sending", "status = 'sending'", "lease_until"),
         _index_where("ix_delivery_in_doubt", "status = 'in_doubt'", "id"),
         _index_where("ix_delivery_failed", "status = 'failed'", "id"),
