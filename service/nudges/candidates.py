@@ -22,7 +22,7 @@ from service.nudges.rules import Decision, NudgeFacts, NudgePolicy, decide
 from service.settings import Settings
 
 MOST_LOOKED_AT = 5000
-CHUNK = 250
+CHUNK = 400
 _GONE_OUT = [DeliveryStatus.SKIPPED, DeliveryStatus.REJECTED, DeliveryStatus.FAILED]
 _WROTE_BACK = ["reply", "unsubscribe_request"]
 
@@ -50,19 +50,19 @@ async def nudge_candidates(
     """
     cutoff = now - timedelta(days=settings.lapsed_after_days)
     seen = func.coalesce(Member.last_active_at, Member.joined_at, Member.created_at)
-    query = select(Member).where(col(Member.erased_at).is_(None))
+    query = select(Member.id).where(col(Member.erased_at).is_(None))
     if member_ids:
         query = query.where(col(Member.id).in_(list(member_ids)))
     else:
         lately = now - timedelta(days=settings.nudge_cooldown_days)
         nudged = select(Delivery.member_id).where(Delivery.kind == MessageKind.NUDGE, col(Delivery.accepted_at) >= lately)
         query = query.where(Member.status == MemberStatus.SUBSCRIBED, or_(seen <= cutoff, col(Member.id).in_(nudged)))
-    query = query.order_by(seen, col(Member.id))
+    ids = (await session.exec(query.order_by(seen, col(Member.id)).limit(MOST_LOOKED_AT))).all()
     found: list[Candidate] = []
-    for start in range(0, MOST_LOOKED_AT, CHUNK):
-        members = (await session.exec(query.offset(start).limit(CHUNK))).all()
-        found += await _decided(session, members, settings, now=now) if members else []
-        if len(members) < CHUNK or sum(c.decision.why_not is None for c in found) >= enough:
+    for start in range(0, len(ids), CHUNK):
+        members = await session.exec(select(Member).where(col(Member.id).in_(ids[start : start + CHUNK])).order_by(seen, col(Member.id)))
+        found += await _decided(session, members.all(), settings, now=now)
+        if sum(c.decision.why_not is None for c in found) >= enough:
             break
     return found
 
