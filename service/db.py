@@ -163,6 +163,15 @@ async def database_now(session: AsyncSession) -> datetime:
     return at
 
 
+async def look_over(session: AsyncSession, *models: type[SQLModel]) -> None:
+    """Have PostgreSQL see how large these tables are by now. It plans a statement that comes again and again by what it knew at first: an
+    import into an empty database would read whole tables to its end. SQLite finds its way without.
+    """
+    if not is_sqlite(session):
+        names = ", ".join(f'"{model.__tablename__}"' for model in models)
+        await (await session.connection()).exec_driver_sql(f"ANALYZE {names}")
+
+
 async def insert_new(session: AsyncSession, model: type[SQLModel], rows: Sequence[dict[str, Any]], *, unique: Sequence[str]) -> None:
     """Insert the rows (all with the same columns) whose `unique` columns are not there yet, in one go; the others are left as they are.
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from service.db import Database
+from service.db import Database, look_over
 from service.members.models import ConsentRecord, JoinRequest, Member, MemberChange, Organisation, OrganisationDomain
 from service.members.transfer_columns import Columns, read_columns
 from service.members.transfer_organisations import BatchOrganisations, load_organisations
@@ -25,6 +25,9 @@ from service.members.transfer_write import Inserter
 from service.parts import IsStopped
 
 BATCH_ROWS = 1_000
+LOOKED_OVER = 5_000
+"""After so many new members the tables have grown."""
+WRITTEN = (Organisation, OrganisationDomain, Member, MemberChange, ConsentRecord, JoinRequest)
 TRIES = 4
 USUAL_COLLECTION = gc.get_threshold()
 SELDOM = 50_000
@@ -155,7 +158,10 @@ async def import_members(
     with _seldom_collecting():
         while not should_stop() and (raw := list(islice(source_rows, BATCH_ROWS))):
             report = await _import_batch(run, _sorted_out(run, raw), summary, on_batch)
-            summary = report.summary
+            grown, summary = report.summary.added // LOOKED_OVER > summary.added // LOOKED_OVER, report.summary
+            if grown and not run.options.dry_run:
+                async with database.transaction() as session:
+                    await look_over(session, *WRITTEN)
             if book is not None:
                 book.add(report.rejects, layout.headings)
     return summary

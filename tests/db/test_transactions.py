@@ -1,8 +1,9 @@
 import pytest
+from sqlalchemy import text
 from sqlmodel import select
 
-from service.auth.models import ApiKey
-from service.db import Database, after_commit, database_now, insert_new
+from service.auth.models import ApiKey, AuditEntry
+from service.db import Database, after_commit, database_now, insert_new, look_over
 from service.queue import ring_after_commit
 from tests.fakes import NOW, RecordingQueue
 
@@ -79,3 +80,15 @@ async def test_calls_after_commit_run_once(database: Database) -> None:
     async with database.transaction() as session:
         after_commit(session, call)
     assert calls == ["x"]
+
+
+async def test_the_database_sees_how_large_a_table_has_become(database: Database) -> None:
+    async with database.transaction() as session:
+        session.add_all([key(f"k{number}") for number in range(30)])
+        await session.flush()
+        await look_over(session, ApiKey, AuditEntry)
+    if database.is_sqlite:  # nothing to see, and nothing breaks
+        return
+    async with database.reading() as session:
+        seen = await session.exec(text("SELECT reltuples FROM pg_class WHERE relname = 'api_key'"))  # type: ignore[call-overload]
+        assert seen.scalar_one() == 30
