@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from tests.browser import CHROMIUM, CONTRAST, axe_finds_nothing, browser, is_no_wider_than, picture
 from tests.databases import SqliteTemplate
@@ -157,7 +157,7 @@ def test_a_page_fits_every_screen_and_axe_finds_nothing(state: str, window: Page
     words, way = STATES[state]
     window.emulate_media(color_scheme="light")
     way(window, site)
-    assert window.get_by_text(words).first.is_visible()
+    expect(window.get_by_text(words).first).to_be_visible()
     axe_finds_nothing(window)
     for width in (1280, 375, 320):
         is_no_wider_than(window, width)

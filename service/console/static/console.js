@@ -46,7 +46,10 @@ document.addEventListener("drop", (event) => {
 // What was kept while writing shows in the picture of the mail; a phone is narrow.
 document.addEventListener("htmx:afterRequest", (event) => {
   const frame = document.getElementById(event.detail.elt.dataset?.reloads || "");
-  if (frame) frame.src = frame.src;
+  if (!frame) return;
+  const fresh = new URL(frame.src);
+  fresh.searchParams.set("at", performance.now()); // a browser leaves out a second load of one address while the first goes on
+  frame.src = fresh;
 });
 document.addEventListener("click", (event) => {
   const link = event.target.closest('a[target="mail"]');
