@@ -28,7 +28,7 @@ from tests.journeys.running import ADMIN_KEY, until
 T = TypeVar("T")
 NOON = datetime(2026, 7, 7, 11, 0, tzinfo=UTC)
 """A Tuesday at noon in London: every kind of mail may leave at once."""
-LEASE_SECONDS = 1
+LEASE_SECONDS = 2
 TICK_SECONDS = 1.2
 SENT = frozenset({"accepted", "delivered", "deferred", "soft_bounced", "bounced", "complained"})
 WORK = ("deliveries", "sending", "webhooks", "audience", "campaigns", "reports", "welcomes", "jobs")
