@@ -1,6 +1,5 @@
 """`kindling attention`: what no machine can settle, and the decision of a person about it. Ids only, no name or address."""
 
-import sys
 from datetime import datetime
 from uuid import UUID
 
@@ -12,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from service.bootstrap import open_parts
 from service.campaigns.models import Campaign
 from service.cli.checks import check_migrated
-from service.cli.screen import out
+from service.cli.screen import out, tell
 from service.messages.doubt import choices, resolve
 from service.messages.halts import halts
 from service.messages.models import Delivery
@@ -104,8 +103,7 @@ async def print_attention(settings: Settings, *, as_json: bool) -> None:
         async with parts.database.reading() as session:
             found = await waiting(session)
     if as_json:
-        items = ",\n".join(one.model_dump_json() for one in found)
-        sys.stdout.write(f"[{items}]\n")
+        tell(found)
         return
     for one in found:
         about = f" ({escape(one.about)})" if one.about else ""

@@ -2,39 +2,30 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy
 from sqlalchemy import delete, func, literal, text
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlmodel import SQLModel, col, select
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.db import Database, is_sqlite
 from service.engagement.models import EngagementEvent
+from service.measures.folding import FOLDED_AT_ONCE, fold_all, put
 from service.measures.links import LINK_RULES, PERSON, human_clicks, kept_window
 from service.measures.models import LinkChange, LinkPerson, LinkTally, LinkWindow
 from service.measures.windows import Window, within
 from service.messages.models import Delivery
 from service.messages.sending import never
 
-FOLDED_AT_ONCE = 5_000
 CHUNK = 400
 Pair = tuple[int, UUID, str]
 """Window, person, link."""
 
 
 async def fold_links(database: Database, *, should_stop: Callable[[], bool] = never) -> int:
-    """Fold what has changed, a part at a time; how many changes. What is read is the same before and after."""
-    total = 0
-    while not should_stop():
-        async with database.transaction() as session:
-            folded = await fold_some_links(session)
-        total += folded
-        if folded < FOLDED_AT_ONCE:
-            break
-    return total
+    """Fold what has changed; how many changes."""
+    return await fold_all(database, fold_some_links, should_stop=should_stop)
 
 
 async def fold_some_links(session: AsyncSession, limit: int = FOLDED_AT_ONCE) -> int:
@@ -71,9 +62,9 @@ async def _apply(session: AsyncSession, moved: Mapping[Pair, int]) -> None:
         sums[0] += clicks
         sums[1] += (before + clicks > 0) - (before > 0)
     pairs = [{"window_id": w, "person": p, "url": u, "clicks": had.get((w, p, u), 0) + n} for (w, p, u), n in moved.items()]
-    await _put(session, LinkPerson, pairs, unique=["window_id", "person", "url"], added=("clicks",), replaced=True)
+    await put(session, LinkPerson, pairs, unique=["window_id", "person", "url"], added=("clicks",), replaced=True)
     sums_of = [{"window_id": w, "url": u, "clicks": n, "people": p} for (w, u), (n, p) in tally.items()]
-    await _put(session, LinkTally, sums_of, unique=["window_id", "url"], added=("clicks", "people"), replaced=False)
+    await put(session, LinkTally, sums_of, unique=["window_id", "url"], added=("clicks", "people"), replaced=False)
     connection = await session.connection()
     emptied = [pair for pair in pairs if not pair["clicks"]]
     for start in range(0, len(emptied), CHUNK):
@@ -93,22 +84,6 @@ async def _pairs(session: AsyncSession, moved: Mapping[Pair, int]) -> dict[Pair,
         )
         found |= {(window_id, person, url): clicks for window_id, person, url, clicks in await session.exec(query)}
     return found
-
-
-async def _put(
-    session: AsyncSession,
-    model: type[SQLModel],
-    rows: Sequence[dict[str, Any]],
-    *,
-    unique: Sequence[str],
-    added: Sequence[str],
-    replaced: bool,
-) -> None:
-    """Insert the rows; where one is there its numbers are replaced, or added to."""
-    table: sqlalchemy.Table = model.__table__  # type: ignore[attr-defined]
-    made = (sqlite.insert if is_sqlite(session) else postgresql.insert)(table)
-    values = {name: made.excluded[name] if replaced else table.c[name] + made.excluded[name] for name in added}
-    await (await session.connection()).execute(made.on_conflict_do_update(index_elements=list(unique), set_=values), list(rows))
 
 
 async def keep_window(database: Database, window: Window) -> bool:

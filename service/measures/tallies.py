@@ -5,21 +5,20 @@ from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import Table, and_, case, delete, func, not_, or_, text, union_all
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import and_, case, delete, func, not_, or_, text, union_all
 from sqlalchemy.sql.elements import ColumnElement
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.db import Database, is_sqlite
 from service.measures.counts import EmailCounts
+from service.measures.folding import FOLDED_AT_ONCE, fold_all, put
 from service.measures.models import MailChange, MailTally
 from service.measures.windows import Window, accepted_in, within
 from service.messages.models import Delivery
 from service.messages.sending import never
 
 NUMBERS = ("sent", "bounced", "opened", "opened_raw", "clicked", "clicked_raw", "unsubscribed", "complaints", "not_measured")
-FOLDED_AT_ONCE = 5_000
 
 
 async def mail_counts(session: AsyncSession, window: Window) -> dict[str, EmailCounts]:
@@ -44,15 +43,8 @@ def _summed(table: type[MailTally | MailChange], hours: Window) -> sqlalchemy.Se
 
 
 async def fold_changes(database: Database, *, should_stop: Callable[[], bool] = never) -> int:
-    """Add what has changed to the tally, a part at a time; how many changes. Sums are the same before and after."""
-    total = 0
-    while not should_stop():
-        async with database.transaction() as session:
-            folded = await fold_some(session)
-        total += folded
-        if folded < FOLDED_AT_ONCE:
-            break
-    return total
+    """Add what has changed to the tally; how many changes."""
+    return await fold_all(database, fold_some, should_stop=should_stop)
 
 
 async def fold_some(session: AsyncSession, limit: int = FOLDED_AT_ONCE) -> int:
@@ -65,13 +57,9 @@ async def fold_some(session: AsyncSession, limit: int = FOLDED_AT_ONCE) -> int:
     for hour, kind, *numbers in rows:
         sums[hour, kind] = [a + b for a, b in zip(sums[hour, kind], numbers, strict=True)]
     if rows:
-        table: Table = MailTally.__table__  # type: ignore[attr-defined]
-        made = (sqlite.insert if is_sqlite(session) else postgresql.insert)(table)
-        added = {name: table.c[name] + made.excluded[name] for name in NUMBERS}
-        statement = made.on_conflict_do_update(index_elements=["hour", "kind"], set_=added)
         # in one order for all workers, so that none waits for another in a circle
         values = [{"hour": h, "kind": k, **dict(zip(NUMBERS, sums[h, k], strict=True))} for h, k in sorted(sums)]
-        await connection.execute(statement, values)
+        await put(session, MailTally, values, unique=["hour", "kind"], added=NUMBERS, replaced=False)
     return len(rows)
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from service.db import Database, look_over
+from service.db import Database, insert_all, look_over
 from service.members.models import ConsentRecord, JoinRequest, Member, MemberChange, Organisation, OrganisationDomain
 from service.members.transfer_columns import Columns, read_columns
 from service.members.transfer_organisations import BatchOrganisations, load_organisations
@@ -21,7 +21,6 @@ from service.members.transfer_plan import BatchPlan, Note, Planner
 from service.members.transfer_rejects import RejectsFile
 from service.members.transfer_rows import PersonRow, Reject, RowReader
 from service.members.transfer_text import Layout, rows, survey
-from service.members.transfer_write import Inserter
 from service.parts import IsStopped
 
 BATCH_ROWS = 1_000
@@ -220,14 +219,13 @@ async def _plan(session: AsyncSession, run: _Run, people: list[PersonRow]) -> tu
 
 
 async def _write(session: AsyncSession, plan: BatchPlan, organisations: BatchOrganisations) -> None:
-    inserter = Inserter(session)
-    await inserter.insert(Organisation, organisations.made)
-    await inserter.insert(OrganisationDomain, organisations.made_domains)
+    await insert_all(session, Organisation, organisations.made)
+    await insert_all(session, OrganisationDomain, organisations.made_domains)
     await session.flush()  # the known members that were changed
-    await inserter.insert(Member, plan.members)
-    await inserter.insert(MemberChange, plan.changes)
-    await inserter.insert(ConsentRecord, plan.consents)
-    await inserter.insert(JoinRequest, plan.requests)
+    await insert_all(session, Member, plan.members)
+    await insert_all(session, MemberChange, plan.changes)
+    await insert_all(session, ConsentRecord, plan.consents)
+    await insert_all(session, JoinRequest, plan.requests)
 
 
 def _report(

@@ -10,8 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from service.db import new_id
 from service.members.models import Organisation, OrganisationDomain
 from service.members.rules import domain_of, fold_name, organisation_domains
-from service.members.transfer_rows import PersonRow
-from service.members.transfer_write import Values
+from service.members.transfer_rows import PersonRow, Values
 
 LONGEST_NAME = 200
 

@@ -9,8 +9,7 @@ from service.db import new_id
 from service.members.models import JoinRequest, Member
 from service.members.rules import ConsentPurpose, JoinRequestStatus, MemberStatus, mailchimp_must_hear
 from service.members.transfer_organisations import BatchOrganisations
-from service.members.transfer_rows import Evidence, PersonRow, Reject
-from service.members.transfer_write import Values
+from service.members.transfer_rows import Evidence, PersonRow, Reject, Values
 
 SOURCE = "import"
 STOPPED = "this address asked not to be mailed, or can't be reached; the person can join again at the join page"

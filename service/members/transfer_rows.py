@@ -9,6 +9,8 @@ from service.members.rules import MemberStatus, is_language, is_timezone, names_
 from service.members.transfer_cells import LONGEST, BadCell, read_instant, read_ip, read_text, read_words, unguarded
 from service.members.transfer_columns import Columns
 
+Values = dict[str, object]
+"""A row to be inserted, by column."""
 TOLERANCE = timedelta(days=1)
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 _STATUSES = {status.value: status for status in MemberStatus if status is not MemberStatus.ERASED}
