@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.starting import ROOT, free_port, started
+from bench.starting import ROOT, started
+from service.embedded import free_port
 
 HERE = ROOT / "bench" / "anymail"
 ENVIRONMENT = ROOT / "var" / "bench-anymail"

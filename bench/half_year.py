@@ -41,6 +41,7 @@ from service.parts import Parts
 from service.settings import NudgeMode, Settings
 from tests.imap import ImapServer, running_imap
 from workers.tick import tick
+from workers.turns import fresh_context
 
 FIRST_DAY = date(2026, 7, 6)
 """A Monday; 26 weeks from it cross both clock changes' autumn one, Christmas and a New Year."""
@@ -92,7 +93,7 @@ class HalfYear:
         self._sandbox = sandbox
         self._chance = random.Random(seed)
         self._life = Life(random.Random(seed + 1))
-        self._ctx: Json = {"parts": parts, "leaving": asyncio.Event(), "ticking": asyncio.Lock(), "turns": {}, "owner": "half-year"}
+        self._ctx: Json = {"parts": parts, **fresh_context("half-year")}
         self.people: list[str] = []
         self.ticks = 0
         self.minutes: dict[int, int] = {}

@@ -94,7 +94,7 @@ async def limit_of(kind: str, url: str, source: Path, made: dict[str, list[dict[
     names = {name: list(rows[0]) for name, rows in made.items() if rows}
     values = {name: [tuple(row.values()) for row in made[name]] for name in names}
     if kind == "sqlite":
-        cells = {name: [[plain(value) for value in row] for row in rows] for name, rows in values.items()}
+        cells = {name: [[for_sqlite(value) for value in row] for row in rows] for name, rows in values.items()}
         connection = sqlite3.connect(url.removeprefix("sqlite+aiosqlite:///"))
         connection.execute("PRAGMA synchronous=NORMAL")
         for name in reversed(names):
@@ -128,7 +128,8 @@ def _parse(source: Path) -> int:
         return sum(1 for _ in csv.DictReader(text))
 
 
-def plain(value: Any) -> Any:
+def for_sqlite(value: Any) -> Any:
+    """As the driver takes it."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
     if isinstance(value, list | dict):

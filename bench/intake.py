@@ -24,7 +24,7 @@ from sqlalchemy import delete, select
 
 from bench.anymail_peer import PATH, python_of_peer, running_peer
 from bench.book import Figure, keep
-from bench.importing import empty, plain
+from bench.importing import empty, for_sqlite
 from bench.starting import ROOT, started
 from service.db import Database, new_id
 from service.embedded import EmbeddedRedis, free_port
@@ -93,7 +93,7 @@ async def limit_of(kind: str, url: str, made: list[dict[str, Any]]) -> float:
         lite.execute("PRAGMA synchronous=NORMAL")
         lite.execute(f'DELETE FROM "{TABLE}"')  # noqa: S608
         lite.commit()
-        rows = [[plain(value) for value in row.values()] for row in made]
+        rows = [[for_sqlite(value) for value in row.values()] for row in made]
         statement = f'INSERT INTO "{TABLE}" ({", ".join(names)}) VALUES ({", ".join("?" * len(names))})'  # noqa: S608
         begun = time.perf_counter()
         for begin in range(0, len(rows), BATCH):

@@ -59,7 +59,7 @@ async def set_clock(parts: Parts, request: Request) -> Response:
     done = await box.engine.run_due(target)
     box.clock.move_to(target)
     box.store.commit()
-    finished = await batches.run_pending(box, parts.marketing)
+    finished = await batches.run_pending(box, parts.marketing, parts.spec)
     summary: Doc = {"from": iso(start), "now": iso(target), "offset_seconds": box.clock.offset, "done": dict(done)}
     summary["batches"] = finished
     if body.get("flush", True):
@@ -70,7 +70,7 @@ async def set_clock(parts: Parts, request: Request) -> Response:
 async def flush(parts: Parts, _request: Request) -> Response:
     """POST /_control/flush: carry out what is due, then post every waiting webhook once."""
     done = await parts.box.engine.run_due(parts.box.clock.now())
-    finished = await batches.run_pending(parts.box, parts.marketing)
+    finished = await batches.run_pending(parts.box, parts.marketing, parts.spec)
     result = await parts.box.poster.flush()
     return answer({"done": dict(done), "batches": finished, "webhooks": asdict(result)})
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.journeys.running import clean_environment
+
 ROOT = Path(__file__).resolve().parents[1]
 NOBODY = "01890000-0000-7000-8000-000000000000"
 MANY = """
@@ -86,7 +88,7 @@ FOR_PROGRAMS = (
 @pytest.fixture(scope="module")
 def ran(folder: Path) -> dict[str, Ran]:
     """Every command of this module, run once in this order."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAILCHIMP", "DATABASE", "REDIS"))}
+    environment = clean_environment()
     environment |= {"VAR_DIR": str(folder / "var"), "KINDLING_ENV_FILE": "", "MAILCHIMP_MARKETING_URL": "http://127.0.0.1:9/3.0"}
     environment |= {"PYTHONPATH": str(ROOT), "COLUMNS": "200"}
     commands = [*WRONG, *FOR_PROGRAMS]

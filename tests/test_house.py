@@ -81,7 +81,7 @@ def test_everything_that_is_due_by_itself_is_ticked() -> None:
     assert set(WORK) <= set(JOBS)
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock", "bench/anymail/requirements.lock"])
 def test_lock_files_have_hashes_and_name_no_registry(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     assert "://" not in text

@@ -19,7 +19,7 @@ from service.queue import from_bytes, to_bytes
 from service.settings import Settings
 from workers.jobs import JOBS
 from workers.tick import tick
-from workers.turns import in_turn
+from workers.turns import fresh_context, in_turn
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ def make_worker(settings: Settings, redis: RedisSettings) -> Worker:
         functions=[func(in_turn(job), timeout=JOB_SECONDS, max_tries=1, keep_result=0) for job in JOBS],
         cron_jobs=[cron(tick, second=seconds, timeout=JOB_SECONDS, max_tries=1, keep_result=0, run_at_startup=True)],
         redis_settings=redis,
-        ctx={"leaving": asyncio.Event(), "ticking": asyncio.Lock(), "turns": {}, "owner": worker_name()},
+        ctx=fresh_context(worker_name()),
         on_startup=startup,
         on_shutdown=shutdown,
         keep_result=0,

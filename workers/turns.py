@@ -15,6 +15,11 @@ Context = dict[str, Any]  # arq's own: holds what `startup` put there
 Job = Callable[..., Coroutine[Any, Any, Any]]
 
 
+def fresh_context(owner: str) -> Context:
+    """What jobs find there of a worker that has just started, besides its parts."""
+    return {"leaving": asyncio.Event(), "ticking": asyncio.Lock(), "turns": {}, "owner": owner}
+
+
 class Turn:
     """Who works, and whether somebody waits to."""
 

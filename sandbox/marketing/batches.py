@@ -85,7 +85,7 @@ async def delete_batch(call: Call) -> Reply:
     return Reply(status=204)
 
 
-async def run_pending(box: "Sandbox", api: "MarketingApi", spec: "SpecCheck | None" = None) -> int:
+async def run_pending(box: "Sandbox", api: "MarketingApi", spec: "SpecCheck | None") -> int:
     """Carry out every pending batch; answer how many were finished."""
     table = box.state.table("batch")
     todo = [b for b in table.rows.values() if b["status"] != "finished"]

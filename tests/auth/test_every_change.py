@@ -20,11 +20,12 @@ from service.idempotency import REPLAYED
 from service.parts import Parts
 from tests.api_client import Api, open_api
 from tests.console.seeded import seed
-from tests.databases import SqliteTemplate
 from tests.privacy.conftest import audience, parts
 
 __all__ = ["audience", "parts"]
 
+# what each operation does on PostgreSQL is tested with its feature
+pytestmark = pytest.mark.parametrize("template", ["sqlite"], indirect=True)
 CHANGES_NOTHING = {
     ("post", "/resources/match"): "it only looks, a POST since a reason is long",
     ("post", "/content/preview"): "it only shows words as readers get them",
@@ -126,12 +127,6 @@ STEPS = (
     Step("delete", "/webhook-endpoints/{endpoint_id}"),
     Step("post", "/members/{new}/erase", as_path="/members/{member_id}/erase"),
 )
-
-
-@pytest.fixture
-def template(sqlite_template: SqliteTemplate) -> SqliteTemplate:
-    """What each operation does on PostgreSQL is tested with its feature."""
-    return sqlite_template
 
 
 @pytest_asyncio.fixture

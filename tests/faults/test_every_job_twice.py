@@ -26,7 +26,7 @@ from tests.mailchimp import World
 from tests.newsletter.community import ready_edition
 from tests.webhooks.kit import message_item
 from workers.tick import WORK
-from workers.turns import in_turn
+from workers.turns import fresh_context, in_turn
 
 READERS = ("asha@trust.nhs.uk", "ben@trust.nhs.uk")
 MINUTES = (0, 46, 15, 10)
@@ -71,7 +71,7 @@ def a_worker(world: World, name: str, calls: list[str]) -> dict[str, Any]:
     ports = world.parts.providers
     watched = {port: Watched(getattr(ports, port), database, calls) for port in ("audience", "campaigns", "reports", "mailer")}
     parts = replace(world.parts, database=database, providers=replace(ports, **watched))
-    return {"parts": parts, "leaving": asyncio.Event(), "ticking": asyncio.Lock(), "turns": {}, "owner": name}
+    return {"parts": parts, **fresh_context(name)}
 
 
 async def something_for_everybody(world: World) -> Delivery:

@@ -23,7 +23,7 @@ from service.embedded import EmbeddedRedis, free_port
 from service.parts import Parts
 from service.settings import Settings, load_settings
 from tests.fleet.processes import Nursery, Running
-from tests.journeys.running import ADMIN_KEY, until
+from tests.journeys.running import ADMIN_KEY, PATIENCE, until
 
 T = TypeVar("T")
 NOON = datetime(2026, 7, 7, 11, 0, tzinfo=UTC)
@@ -195,15 +195,15 @@ class Fleet:
         left = self.backlog()
         return not any(left[kind] for kind in WORK)
 
-    def settle(self, *, seconds: float = 180) -> None:
+    def settle(self, *, seconds: float = 60) -> None:
         """Until nothing is due any more. What only time settles (look-ups, a campaign's second look) gets its time."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + PATIENCE * seconds
         until(self.is_quiet, seconds=seconds, every=0.05)
         while (left := self.backlog())["in_doubt"] > left["needs_person"] or self.campaigns_wait():
             assert time.monotonic() < end, f"not settled: {left}"
             self.advance(11)
             time.sleep(TICK_SECONDS)
-            until(self.is_quiet, seconds=max(1.0, end - time.monotonic()), every=0.05)
+            until(self.is_quiet, seconds=max(1.0, (end - time.monotonic()) / PATIENCE), every=0.05)
 
     def campaigns_wait(self) -> bool:
         """Is a campaign under way that has its next look in some minutes?"""

@@ -33,19 +33,20 @@ def until(check: Callable[[], Any], *, seconds: float = 60, every: float = 0.2) 
     return found
 
 
+def clean_environment() -> dict[str, str]:
+    """The environment without settings of Kindling's; where the published specs are stays in it."""
+    ours = ("MAILCHIMP", "DATABASE", "REDIS", "VAR_DIR")
+    return {name: value for name, value in os.environ.items() if name.startswith("MAILCHIMP_SPECS") or not name.startswith(ours)}
+
+
 class Kindling:
     """One installation. `port` and `sandbox_port` stay the same when it is stopped and started again."""
 
     def __init__(self, folder: Path, **environment: str) -> None:
         self.folder = folder
         self.port, self.sandbox_port = free_port(), free_port()
-        clean = {
-            k: v
-            for k, v in os.environ.items()
-            if k.startswith("MAILCHIMP_SPECS") or not k.startswith(("MAILCHIMP", "DATABASE", "REDIS", "VAR_DIR"))
-        }
         self._environment = {
-            **clean,
+            **clean_environment(),
             "VAR_DIR": str(folder),
             "PORT": str(self.port),
             "SANDBOX_PORT": str(self.sandbox_port),
@@ -82,11 +83,6 @@ class Kindling:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
             self._process.wait(timeout=60)
-
-    def check_spec(self) -> None:
-        """What went to and fro since the sandbox's last start fits Mailchimp's published specs, where MAILCHIMP_SPECS names them."""
-        with suppress(httpx.TransportError):  # stopped already
-            assert self.sandbox.get("/_control/spec").json()["violations"] == []
 
     def kill_everything(self) -> None:
         """As when the power goes: the supervisor and all it started, at once."""
@@ -135,7 +131,6 @@ def running(folder: Path, **environment: str) -> Iterator[Kindling]:
     try:
         kindling.start()
         yield kindling
-        kindling.check_spec()
     finally:
         kindling.stop()
         for client in (kindling.api, kindling.site, kindling.sandbox):

@@ -1,7 +1,6 @@
 """`kindling demo` as a newcomer runs it, and every figure of its quarter worked out again by hand."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.journeys.by_hand import Mail, by_kind, mails_of_the_quarter, pairs_with, people_at_the_end, read_ledger, rows_of
+from tests.journeys.running import clean_environment
 
 pytestmark = [pytest.mark.journey, pytest.mark.slow, pytest.mark.xdist_group("demo")]
 
@@ -24,15 +24,10 @@ class Demo:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        clean = {
-            name: value
-            for name, value in os.environ.items()
-            if name.startswith("MAILCHIMP_SPECS") or not name.startswith(("MAILCHIMP", "DATABASE", "REDIS"))
-        }
         self.done = subprocess.run(
             [sys.executable, "-m", "service.cli", "demo"],
             cwd=ROOT,
-            env={**clean, "VAR_DIR": str(folder)},
+            env={**clean_environment(), "VAR_DIR": str(folder)},
             capture_output=True,
             text=True,
             timeout=540,

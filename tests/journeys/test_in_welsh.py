@@ -8,7 +8,7 @@ from functools import cache
 import pytest
 from sqlmodel import select
 
-from docs.texts import texts
+from docs.texts import GAP, texts
 from service.events.actions import change_event, create_event
 from service.events.changes import tell_changes
 from service.events.mails import follow_up, remind
@@ -36,7 +36,6 @@ from tests.briefing.community import DAY, HOUR, MONDAY, a_community
 from tests.fakes import FrozenClock
 from tests.welcome.conftest import Welcomes
 
-_GAP = re.compile(r"%\(\w+\)s|\{\w+\}")
 _SPACE = re.compile(r"\s+")
 
 
@@ -44,7 +43,7 @@ _SPACE = re.compile(r"\s+")
 def english() -> list[str]:
     """The pieces of our English sentences that have three words or more."""
     sentences = (form for entry in texts() for form in ((entry,) if isinstance(entry, str) else entry))
-    pieces = {piece.strip(" .,:;“”") for sentence in sentences for piece in _GAP.split(sentence)}
+    pieces = {piece.strip(" .,:;“”") for sentence in sentences for piece in GAP.split(sentence)}
     return sorted(piece for piece in pieces if len(piece.split()) >= 3)
 
 

@@ -23,6 +23,13 @@ def test_every_exchange_is_checked_and_fits(box: Speaker) -> None:
 
 
 @needs_specs
+def test_the_operations_of_a_batch_are_checked_though_time_is_moved_by_hand(box: Speaker) -> None:
+    box.ok("POST", "/batches", {"operations": [{"method": "GET", "path": f"{LIST}/members"}]})
+    box.control("POST", "/clock", {"advance_seconds": 60})
+    assert box.control("GET", "/spec")["checked"] == {"marketing": 2, "transactional": 0}
+
+
+@needs_specs
 def test_what_does_not_fit_is_found() -> None:
     check = SpecCheck(Path(FOLDER))
     scope = {"method": "POST", "path": "/3.0/lists/abc", "query_string": b""}
