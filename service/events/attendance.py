@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
-from sqlalchemy import func, update
+from sqlalchemy import update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -17,8 +17,6 @@ from service.events.rules import Attendee, address_key, member_key, name_key, on
 from service.events.signals import record_attendance_signal, withdraw_attendance_signals
 from service.members.addresses import email_key
 from service.members.models import Member
-from service.messages.models import Delivery
-from service.messages.rules import MessageKind
 
 _BATCH = 1000  # keeps a statement well under the databases' limits of bound values
 T = TypeVar("T")
@@ -160,9 +158,6 @@ async def forget_attendee(session: AsyncSession, *, member_id: UUID | None, emai
             update(Attendance).where(col(Attendance.person_key) == key).values(person_key=f"erased:{new_id()}", email="", name="")
         )
         rows += done.rowcount
-    if email:  # what a guest was told of an event they signed up for
-        told = update(Delivery).where(col(Delivery.member_id).is_(None), col(Delivery.kind) == MessageKind.EVENT_CHANGE)
-        await session.exec(told.where(func.lower(col(Delivery.email)) == email.lower()).values(email="", to_name=""))
     return rows
 
 

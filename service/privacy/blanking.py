@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Update, delete, exists, update
+from sqlalchemy import ColumnElement, Update, and_, delete, exists, update
 from sqlalchemy.orm import aliased
 from sqlmodel import SQLModel, col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -71,6 +71,7 @@ async def blank_person(session: AsyncSession, member: Member, addresses: Sequenc
     await _blank_words(session, member.id, addresses)
     for address in addresses:
         await forget_attendee(session, member_id=member.id, email=address)
+    await blank_guest_mail(session, addresses)
     await session.exec(delete(AudienceContact).where(col(AudienceContact.member_id) == member.id))
     await session.exec(delete(JoinAsk).where(col(JoinAsk.email).in_(addresses)))
     _blank_member(member, now=now)
@@ -142,11 +143,26 @@ async def _blank_words(session: AsyncSession, member_id: UUID, addresses: Sequen
 async def _blank_forwards(session: AsyncSession, keys: Sequence[str]) -> None:
     """The facilitator's copies of the person's replies."""
     for start in range(0, len(keys), CHUNK):
-        mine = col(Delivery.key).in_(keys[start : start + CHUNK])
-        messages = select(Delivery.message_id).where(mine).scalar_subquery()
-        unsent = update(Delivery).where(mine, col(Delivery.status) == DeliveryStatus.QUEUED).execution_options(synchronize_session=False)
-        await session.exec(unsent.values(status=DeliveryStatus.SKIPPED, reason=ERASED))
-        await blank_messages(session, col(Message.id).in_(messages))
+        await _withdraw(session, col(Delivery.key).in_(keys[start : start + CHUNK]))
+
+
+async def blank_mail_to(session: AsyncSession, addresses: Sequence[str], *which: ColumnElement[bool]) -> None:
+    """Mails to these addresses that `which` (filters of deliveries) picks: what waits is not sent, and neither words nor address stay."""
+    mine = and_(func.lower(col(Delivery.email)).in_([address.lower() for address in addresses]), *which)
+    await _withdraw(session, mine)
+    blank = update(Delivery).where(mine).execution_options(synchronize_session=False)
+    await session.exec(blank.values(email="", to_name=""))
+
+
+async def blank_guest_mail(session: AsyncSession, addresses: Sequence[str]) -> None:
+    """What a guest was told of an event they signed up for."""
+    await blank_mail_to(session, addresses, col(Delivery.member_id).is_(None), col(Delivery.kind) == MessageKind.EVENT_CHANGE)
+
+
+async def _withdraw(session: AsyncSession, mine: ColumnElement[bool]) -> None:
+    unsent = update(Delivery).where(mine, col(Delivery.status) == DeliveryStatus.QUEUED).execution_options(synchronize_session=False)
+    await session.exec(unsent.values(status=DeliveryStatus.SKIPPED, reason=ERASED))
+    await blank_messages(session, col(Message.id).in_(select(Delivery.message_id).where(mine).scalar_subquery()))
 
 
 async def blank_messages(session: AsyncSession, which: object) -> None:

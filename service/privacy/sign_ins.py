@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import delete
-from sqlmodel import col, func, select, update
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.auth.audit import record
 from service.console.models import ConsolePerson, ConsoleSession, SignInLink
 from service.members.rules import email_key
-from service.messages.models import Delivery, Message
-from service.messages.rules import DeliveryStatus, MessageKind
-from service.privacy.blanking import ERASED, blank_messages
+from service.messages.models import Delivery
+from service.messages.rules import MessageKind
+from service.privacy.blanking import blank_mail_to
 
 
 async def sign_ins(session: AsyncSession, addresses: Sequence[str]) -> list[ConsolePerson]:
@@ -36,13 +36,7 @@ async def forget_sign_ins(session: AsyncSession, addresses: Sequence[str], *, by
         return
     for table in (SignInLink, ConsoleSession):
         await session.exec(delete(table).where(col(table.person_id).in_(ids)))
-    written = [address.lower() for address in addresses]
-    mailed = (col(Delivery.kind) == MessageKind.SIGN_IN) & func.lower(col(Delivery.email)).in_(written)
-    await blank_messages(session, col(Message.id).in_(select(Delivery.message_id).where(mailed)))
-    waiting = update(Delivery).where(mailed, col(Delivery.status) == DeliveryStatus.QUEUED)
-    blank = update(Delivery).where(mailed).values(email="", to_name="")
-    for statement in (waiting.values(status=DeliveryStatus.SKIPPED, reason=ERASED), blank):
-        await session.exec(statement.execution_options(synchronize_session=False))
+    await blank_mail_to(session, addresses, col(Delivery.kind) == MessageKind.SIGN_IN)
     await session.exec(delete(ConsolePerson).where(col(ConsolePerson.id).in_(ids)))
     for person_id in ids:
         record(session, actor=by, action="remove_person", subject_type="person", subject_id=person_id, now=now)

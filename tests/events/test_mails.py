@@ -10,7 +10,6 @@ import pytest
 from sqlmodel import col, select
 
 from service.events.actions import change_event, create_event
-from service.events.attendance import forget_attendee
 from service.events.calendar import calendar
 from service.events.changes import SETTLES, tell_changes
 from service.events.mails import follow_up, remind, withdraw_pointless
@@ -20,6 +19,7 @@ from service.events.rules import Attendee
 from service.members.models import Member
 from service.messages.models import Delivery, Message
 from service.parts import Parts
+from service.privacy.blanking import blank_guest_mail
 from tests.factories import a_delivery, a_member
 from tests.fakes import FrozenClock
 
@@ -248,5 +248,9 @@ async def test_what_a_guest_was_told_goes_when_they_are_forgotten(call: Call, cl
     clock.at += SETTLES
     await tell_changes(call.parts)
     async with call.parts.database.transaction() as session:
-        await forget_attendee(session, member_id=None, email="Guest@other.org")
+        await blank_guest_mail(session, ["Guest@other.org"])
     assert {email for email, *_ in await _told(call)} == {call.asha.email, call.ben.email, ""}
+    async with call.parts.database.reading() as session:
+        query = select(Delivery, Message).join(Message, col(Message.id) == col(Delivery.message_id)).where(Delivery.email == "")
+        [(row, message)] = (await session.exec(query)).all()
+    assert (row.status, row.reason, row.to_name, message.subject, message.text) == ("skipped", "erased", "", "", "")
