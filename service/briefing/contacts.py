@@ -9,7 +9,7 @@ from service.invitations.models import Invitation
 from service.languages import listed
 from service.members.models import Member
 from service.messages.models import Delivery
-from service.messages.rules import DeliveryStatus, MessageKind
+from service.messages.rules import NEVER_WENT, MessageKind
 from service.nudges.candidates import with_cared
 from service.topmembers.actions import questions_asked, top_members
 from service.topmembers.rules import question_for
@@ -17,7 +17,6 @@ from service.topmembers.rules import question_for
 ASK_MINUTES, NUDGE_MINUTES, INVITE_MINUTES = 5, 3, 4
 TOP = 4
 LAPSED = 10
-NOT_SENT = (DeliveryStatus.SKIPPED, DeliveryStatus.REJECTED, DeliveryStatus.FAILED)
 
 
 async def top(scene: Scene) -> list[Line]:
@@ -47,7 +46,7 @@ async def lapsed(scene: Scene) -> list[Line]:
     lines = []
     for place, candidate in enumerate(await with_cared(scene.session, due[:LAPSED])):
         member = candidate.member
-        quiet = (scene.now - (member.last_active_at or member.joined_at or member.created_at)).days
+        quiet = (scene.now - candidate.quiet_since).days
         cared = f"Cared about {listed(candidate.cared.topics)}." if candidate.cared.topics else quoted(member.join_reason)
         lines.append(
             Line(
@@ -92,7 +91,7 @@ async def _written_to(scene: Scene) -> list[Line]:
             Delivery.kind == MessageKind.NUDGE,
             Delivery.queued_at >= scene.week_start,
             Delivery.queued_at < scene.week_end,
-            col(Delivery.status).not_in(NOT_SENT),
+            col(Delivery.status).not_in(NEVER_WENT),
         )
         .order_by(col(Delivery.queued_at), col(Delivery.id))
         .limit(50)

@@ -74,10 +74,10 @@ async def plan_personal(parts: Parts) -> int:
                 busy.add(one.delivery.member_id)
         planned = 0
         for (kind, tracked, language), found in sorted(groups.items()):
+            mail = personal_campaign(parts.renderer, language)
             for start in range(0, len(found), CAMPAIGN_SIZE):
                 made[kind] = made.get(kind, 0) + 1
                 title = f"kindling/{kind}/{day.date().isoformat()}/{made[kind]}"
-                mail = personal_campaign(parts.renderer, kind, language)
                 await _plan(session, found[start : start + CAMPAIGN_SIZE], mail, kind=kind, tracked=tracked, title=title, now=now)
             planned += len(found)
     return planned

@@ -66,11 +66,10 @@ def _packed(parts: Sequence[str], glue: str) -> Iterator[str]:
         yield piece
 
 
-def personal_campaign(renderer: Renderer, kind: MessageKind, language: str) -> Rendered:
-    """The mail of the campaign: the letter's layout in one language, with merge fields where the personal words stand."""
-    layout = kind if kind in renderer.letters() else MessageKind.WELCOME
+def personal_campaign(renderer: Renderer, language: str) -> Rendered:
+    """The mail of the campaign: the letters' layout in one language, with merge fields where the personal words stand."""
     places = "\n\n".join(_PLACE.format(field) for field in TEXT_FIELDS)
-    mail = renderer.letter(layout, Draft(SUBJECT_FIELD, places), language=language, view=View.CAMPAIGN)
+    mail = renderer.letter(MessageKind.WELCOME, Draft(SUBJECT_FIELD, places), language=language, view=View.CAMPAIGN)
     html, text = mail.html, mail.text
     for field in TEXT_FIELDS:
         place = _PLACE.format(field)

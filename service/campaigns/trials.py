@@ -27,9 +27,11 @@ NOT_IN_THE_PLAN = frozenset({400, 402, 403})
 """What Mailchimp answers with where the plan has no A/B testing: the call was not carried out, and an ordinary campaign may well go."""
 
 
-def second_half(campaign: Campaign, member_id: UUID | None) -> bool:
-    """Does this reader get the second subject where we share them out ourselves? By a digest: even, and the same whoever asks."""
-    return bool(hashlib.sha256(f"{campaign.id}{member_id}".encode()).digest()[0] % 2)
+def second_half(trial_id: UUID, member_id: UUID | None) -> bool:
+    """Does this reader get the second subject where we share them out ourselves? By a digest: even, the same whoever asks, and another
+    split in each trial.
+    """
+    return bool(hashlib.sha256(f"{trial_id}{member_id}".encode()).digest()[0] % 2)
 
 
 def is_refused(campaign: Campaign, error: ProviderError) -> bool:
@@ -63,7 +65,7 @@ async def split(parts: Parts, campaign: Campaign, found: list[RemoteCampaign], n
         )
         await session.flush()
         readers = (await session.exec(select(Delivery.id, Delivery.member_id).where(Delivery.campaign_id == row.id))).all()
-        theirs = [delivery_id for delivery_id, member_id in readers if second_half(row, member_id)]
+        theirs = [delivery_id for delivery_id, member_id in readers if second_half(row.id, member_id)]
         connection = await session.connection()
         await connection.execute(update(Delivery).where(col(Delivery.campaign_id) == row.id).values(message_id=first.id))
         for start in range(0, len(theirs), CHUNK):
@@ -95,7 +97,8 @@ async def settle_trial(parts: Parts, campaign: Campaign, *, sent_at: datetime, e
     for child in children:
         await settle_part(parts, campaign, child.id, message_id=subjects.get(child.subject), sent_at=sent_at)
     await settle_part(parts, campaign, campaign.remote_id, sent_at=sent_at)
-    if emails_sent and not await accepted_count(parts, campaign):
+    accepted = await accepted_count(parts, campaign)
+    if emails_sent and not accepted:
         raise NeedsPerson(f"Mailchimp has sent {emails_sent} mails of this A/B test, and its reports name nobody: look at it there.")
     await leave_out_the_rest(parts, campaign)
-    return await accepted_count(parts, campaign), [child.id for child in children]
+    return accepted, [child.id for child in children]

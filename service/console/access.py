@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote, urlsplit
 
 from fastapi import Depends, Request, Response
@@ -129,7 +129,7 @@ def to_sign_in(request: Request) -> Response:
 
 
 async def _refused(request: Request, error: ServiceError) -> Response:
-    parts: Any = request.app.state.parts
+    parts = get_parts(request)
     desk: Desk | None = None
     with suppress(NotSignedIn):
         desk = await at_the_desk(request)

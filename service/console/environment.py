@@ -9,12 +9,10 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 
+from service.console.looks import HERE, STATIC
 from service.console.words import DONE, GROUPS, KINDS, STATES, actor_in_words
 from service.pages.looks import HERE as PUBLIC
 from service.pages.looks import STATIC as PUBLIC_STATIC
-
-HERE = Path(__file__).resolve().parent
-STATIC = HERE / "static"
 
 
 def _version(path: Path) -> str:

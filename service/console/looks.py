@@ -1,4 +1,4 @@
-"""How the console's pages are made: one Jinja environment over our templates and the public pages' form fields."""
+"""How the console's pages are answered. What they are made with is in `environment`, loaded with the first of them."""
 
 from pathlib import Path
 from typing import Any

@@ -83,7 +83,7 @@ async def member(member_id: UUID, desk: DeskDep) -> Response:
 async def _story(desk: Desk, member_id: UUID, *, wrong: tuple[Wrong, ...] = ()) -> HTMLResponse:
     found = await desk.api.get(f"/members/{member_id}")
     async with desk.parts.database.reading() as session:
-        signs_in = await may_sign_in(session, found["email"])
+        signs_in = desk.me.is_admin and await may_sign_in(session, found["email"])
     return await desk.page(
         "member.html",
         here=HERE,

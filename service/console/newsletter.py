@@ -48,10 +48,11 @@ async def make(desk: DeskDep, _form: OwnForm) -> Response:
 
 
 async def _items(desk: Desk, edition_id: UUID) -> list[Json]:
-    """The edition's items in their order."""
+    """The edition's items in their order; the board does not show their words, so they are not made ready to read."""
     async with desk.parts.database.reading() as session:
         rows = await items_of(session, await get_edition(session, edition_id))
-    return [ContentPublic.model_validate(row, from_attributes=True).model_dump(mode="json") for row in rows]
+    unread = {"summary_html", "summary_text"}
+    return [ContentPublic.model_validate(row, from_attributes=True).model_dump(mode="json", exclude=unread) for row in rows]
 
 
 async def _personal(desk: Desk, edition: Json) -> dict[str, Json]:

@@ -22,8 +22,8 @@ from service.members.models import Member
 from service.members.rules import MemberStatus
 from service.messages.models import Delivery
 from service.messages.once_a_day import next_free
-from service.messages.outbox import Recipient, queue_message
-from service.messages.rules import MessageKind, purpose_of
+from service.messages.outbox import Recipient, letter_to, queue_message
+from service.messages.rules import MessageKind
 from service.parts import Parts
 from service.tokens import Purpose
 
@@ -65,13 +65,7 @@ async def _mail(
         },
         language=member.language,
     )
-    content = parts.renderer.letter(
-        MessageKind.INVITATION,
-        draft,
-        language=member.language,
-        preferences_url=parts.links.preferences(member.id),
-        unsubscribe_url=parts.links.unsubscribe(member.id, purpose_of(MessageKind.INVITATION)),
-    )
+    content = letter_to(parts, member, MessageKind.INVITATION, draft)
     key = f"invitation:{invitation.id}"
     recipient = Recipient.of(member)
     return await queue_message(
@@ -89,11 +83,12 @@ async def invite_by_facilitator(session: AsyncSession, *, note: str, by: str, no
 
 
 async def own_invitation(session: AsyncSession, member: Member, *, now: datetime) -> Invitation:
-    """The link a member fetches for themselves, always the same one. Nothing is mailed. Raises Conflict for who is not on the list."""
+    """The link a member fetches for themselves, always the same one. Nothing is mailed. The member's row is locked by whoever calls: two
+    presses at once are one link. Raises Conflict for who is not on the list.
+    """
     if member.status != MemberStatus.SUBSCRIBED:
         raise Conflict("Only members on the list have a link to pass on.")
     by = f"member:{member.id}"
-    await session.refresh(member, with_for_update=True)  # two presses at once are one link
     query = select(Invitation).where(Invitation.member_id == member.id, Invitation.created_by == by)
     found = (await session.exec(query.order_by(col(Invitation.id)).limit(1))).first()
     if found is None:

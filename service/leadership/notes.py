@@ -10,9 +10,9 @@ from service.leadership.rules import GROUPS
 from service.leadership.terms import Holder, holders, keep_in_step
 from service.members.rules import LeadershipRole
 from service.messages.once_a_day import next_free
-from service.messages.outbox import Recipient, delivery_by_key, queue_message
+from service.messages.outbox import Recipient, delivery_by_key, letter_to, queue_message
 from service.messages.quiet_hours import is_bank_holiday
-from service.messages.rules import MessageKind, purpose_of
+from service.messages.rules import MessageKind
 from service.parts import Parts
 from service.rendering import Draft
 
@@ -78,13 +78,7 @@ async def _queue_note(session: AsyncSession, parts: Parts, role: LeadershipRole,
     due_at = await next_free(session, holder.member.id, MessageKind.ROLE_NOTE, now=now, zone=zone)
     if due_at is None or due_at.astimezone(zone).month != now.astimezone(zone).month:
         return False  # it is looked at again tomorrow; a month too full for it goes without
-    content = parts.renderer.letter(
-        MessageKind.ROLE_NOTE,
-        await draft_note(session, parts, role, holder, now=now),
-        language=holder.member.language,
-        preferences_url=parts.links.preferences(holder.member.id),
-        unsubscribe_url=parts.links.unsubscribe(holder.member.id, purpose_of(MessageKind.ROLE_NOTE)),
-    )
+    content = letter_to(parts, holder.member, MessageKind.ROLE_NOTE, await draft_note(session, parts, role, holder, now=now))
     day = now.astimezone(zone).date()
     await queue_message(
         session,

@@ -25,7 +25,7 @@ from service.messages.rules import (
 from service.messages.suppressions import stops_for
 from service.parts import Parts
 from service.queue import ring_after_commit
-from service.rendering import Rendered
+from service.rendering import Draft, Rendered
 
 NOT_WITHOUT_TRANSACTIONAL = ASKED_FOR | TO_FACILITATOR
 """Mailchimp's Marketing API reaches subscribed members only: these kinds can't go that way."""
@@ -60,6 +60,17 @@ async def facts_of(session: AsyncSession, recipient: Recipient) -> RecipientFact
 async def delivery_by_key(session: AsyncSession, key: str) -> Delivery | None:
     """The delivery queued for a cause, if there is one."""
     return (await session.exec(select(Delivery).where(Delivery.key == key))).one_or_none()
+
+
+def letter_to(parts: Parts, member: Member, kind: MessageKind, draft: Draft) -> Rendered:
+    """A letter in this member's language, with their own links under it."""
+    return parts.renderer.letter(
+        kind,
+        draft,
+        language=member.language,
+        preferences_url=parts.links.preferences(member.id),
+        unsubscribe_url=parts.links.unsubscribe(member.id, purpose_of(kind)),
+    )
 
 
 async def queue_message(

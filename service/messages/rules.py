@@ -77,6 +77,9 @@ class DeliveryStatus(StrEnum):
 UNSENT = frozenset({DeliveryStatus.QUEUED})
 """Certainly not handed over: may be cancelled or skipped."""
 
+NEVER_WENT = frozenset({DeliveryStatus.SKIPPED, DeliveryStatus.REJECTED, DeliveryStatus.FAILED})
+"""Over, and the person got nothing."""
+
 ACCEPTED_BY_PROVIDER = frozenset(
     {
         DeliveryStatus.ACCEPTED,

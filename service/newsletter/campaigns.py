@@ -1,6 +1,5 @@
 """An edition's campaigns: which there are, their names at Mailchimp, and how to find them by these."""
 
-import hashlib
 from enum import StrEnum
 from uuid import UUID
 
@@ -8,7 +7,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.campaigns.models import Campaign
-from service.campaigns.trials import FIRST, SECOND, TRIAL
+from service.campaigns.trials import FIRST, SECOND, TRIAL, second_half
 from service.newsletter.models import Edition
 from service.settings import TrialBy
 
@@ -25,14 +24,12 @@ class Variant(StrEnum):
 
 
 def variant_for(edition: Edition, member_id: UUID, *, measured: bool, by: TrialBy) -> Variant:
-    """Which campaign a reader is in. A trial of two subjects is among the measured alone. Where we share them out it is by a digest:
-    even, the same whoever asks, and another split each time.
-    """
+    """Which campaign a reader is in. A trial of two subjects is among the measured alone."""
     if not measured:
         return Variant.UNMEASURED
     if edition.subject_b and by is TrialBy.VARIATE:
         return Variant.TRIAL
-    second = edition.subject_b and hashlib.sha256(f"{edition.id}{member_id}".encode()).digest()[0] % 2
+    second = edition.subject_b and second_half(edition.id, member_id)
     return Variant.SECOND_SUBJECT if second else Variant.MEASURED
 
 

@@ -14,14 +14,13 @@ from service.members.models import Member
 from service.members.rules import NewsletterRhythm
 from service.messages.models import Delivery
 from service.messages.once_a_day import MAILED_TODAY, mailed_before_edition
-from service.messages.rules import DeliveryStatus, MessageKind, RecipientFacts, may_send
+from service.messages.rules import NEVER_WENT, MessageKind, RecipientFacts, may_send
 from service.messages.suppressions import stops_for
 
 PORTION = 5000
 A_MONTH = timedelta(days=27)
 """A day short of four weeks: of a weekly newsletter every fourth comes, though one may leave some hours earlier than the last."""
 HAD_THIS_MONTHS = "had_this_months_edition"
-_NEVER_CAME = (DeliveryStatus.SKIPPED, DeliveryStatus.REJECTED, DeliveryStatus.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +88,7 @@ async def _had_theirs(session: AsyncSession, monthly: Sequence[UUID], *, at: dat
         Delivery.kind == MessageKind.NEWSLETTER,
         col(Delivery.queued_at) > at - A_MONTH,
         col(Delivery.queued_at) < at,
-        col(Delivery.status).not_in(_NEVER_CAME),
+        col(Delivery.status).not_in(NEVER_WENT),
     )
     return {member_id for member_id in await session.exec(query) if member_id is not None}
 

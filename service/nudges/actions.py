@@ -11,9 +11,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from service.auth.audit import record
 from service.messages.models import Delivery
 from service.messages.once_a_day import day_of, mailed_on_day
-from service.messages.outbox import Recipient, queue_message
+from service.messages.outbox import Recipient, letter_to, queue_message
 from service.messages.quiet_hours import next_allowed
-from service.messages.rules import DeliveryStatus, MessageKind, purpose_of
+from service.messages.rules import DeliveryStatus, MessageKind
 from service.newsletter.models import Edition
 from service.newsletter.rules import WAITING
 from service.nudges.candidates import Candidate, nudge_candidates, with_cared
@@ -166,13 +166,7 @@ async def _queue(session: AsyncSession, parts: Parts, result: NudgeResult, *, no
         raise ValueError("only what is due can be queued")
     member, kind = result.candidate.member, result.candidate.decision.kind
     day = result.due_at.astimezone(parts.settings.zone).date().isoformat()
-    content = parts.renderer.letter(
-        kind,
-        result.draft,
-        language=member.language,
-        preferences_url=parts.links.preferences(member.id),
-        unsubscribe_url=parts.links.unsubscribe(member.id, purpose_of(kind)),
-    )
+    content = letter_to(parts, member, kind, result.draft)
     delivery: Delivery = await queue_message(
         session,
         parts,

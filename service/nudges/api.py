@@ -75,8 +75,7 @@ async def list_candidates(session: SessionDep, parts: PartsDep, now: NowDep, pag
 
 def _position(result: NudgeResult) -> str:
     """Sorts as the list does."""
-    member = result.candidate.member
-    return f"{member.last_active_at or member.joined_at or member.created_at:%Y-%m-%dT%H:%M:%S.%f} {member.id}"
+    return f"{result.candidate.quiet_since:%Y-%m-%dT%H:%M:%S.%f} {result.candidate.member.id}"
 
 
 @router.post("/nudges/run", openapi_extra=SENDS)

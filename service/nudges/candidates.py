@@ -15,7 +15,7 @@ from service.members.models import Member
 from service.members.rules import MemberStatus
 from service.messages.models import Delivery
 from service.messages.once_a_day import mailed_on_day
-from service.messages.rules import DeliveryStatus, MessageKind, RecipientFacts, may_send
+from service.messages.rules import NEVER_WENT, MessageKind, RecipientFacts, may_send
 from service.messages.suppressions import stops_for
 from service.nudges.cared import Cared, cared_for
 from service.nudges.rules import Decision, NudgeFacts, NudgePolicy, decide
@@ -23,7 +23,6 @@ from service.settings import Settings
 
 MOST_LOOKED_AT = 5000
 CHUNK = 400
-_GONE_OUT = [DeliveryStatus.SKIPPED, DeliveryStatus.REJECTED, DeliveryStatus.FAILED]
 _WROTE_BACK = ["reply", "unsubscribe_request"]
 
 
@@ -35,6 +34,11 @@ class Candidate:
     decision: Decision
     last_nudge_at: datetime | None
     cared: Cared = field(default_factory=Cared)
+
+    @property
+    def quiet_since(self) -> datetime:
+        """When they were last seen; who was never seen, since they came. As `nudge_candidates` sorts."""
+        return self.member.last_active_at or self.member.joined_at or self.member.created_at
 
 
 def policy_of(settings: Settings) -> NudgePolicy:
@@ -107,7 +111,7 @@ async def _nudged(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, list
     """When each was or will be nudged, earliest first."""
     query = (
         select(Delivery.member_id, Delivery.due_at)
-        .where(col(Delivery.member_id).in_(list(ids)), Delivery.kind == MessageKind.NUDGE, col(Delivery.status).not_in(_GONE_OUT))
+        .where(col(Delivery.member_id).in_(list(ids)), Delivery.kind == MessageKind.NUDGE, col(Delivery.status).not_in(NEVER_WENT))
         .order_by(col(Delivery.due_at))
     )
     found: dict[UUID, list[datetime]] = defaultdict(list)

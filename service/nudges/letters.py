@@ -40,8 +40,7 @@ async def news_for_letters(session: AsyncSession, *, now: datetime) -> News:
 
 def missed_by(candidate: Candidate, news: News) -> list[Missed]:
     """What this member missed since they were last seen: what they cared for first, then the newest."""
-    member = candidate.member
-    since = member.last_active_at or member.joined_at or member.created_at
+    since = candidate.quiet_since
     new = [m for m in news.missed if m.published_at > since]
     near = sorted(new, key=lambda m: (not set(m.topics) & set(candidate.cared.topics), -m.published_at.timestamp()))
     return near[:MOST_MISSED]

@@ -8,11 +8,11 @@ from fastapi.responses import HTMLResponse
 from service.deps import NowDep, PartsDep, SessionDep
 from service.engagement.activity import record_by_hand
 from service.engagement.rules import EngagementKind
-from service.errors import InvalidInput, NotFound
 from service.invitations.actions import inviting_text, own_invitation
 from service.members.rules import MemberStatus
 from service.pages.languages import prefer, spoken
 from service.pages.looks import page
+from service.pages.preferences import member_behind
 from service.welcome.leaving import member_with_preferences
 
 router = APIRouter(include_in_schema=False)
@@ -21,11 +21,7 @@ router = APIRouter(include_in_schema=False)
 @router.post("/preferences/{token}/invitation")
 async def fetch_invitation(token: str, session: SessionDep, parts: PartsDep, now: NowDep) -> HTMLResponse:
     """The link, and lines to send it with; pressing again shows the same."""
-    try:
-        member_id = parts.links.member_of_preferences(token)
-    except InvalidInput as error:
-        raise NotFound(error.detail) from error
-    member = await member_with_preferences(session, member_id)
+    member = await member_with_preferences(session, member_behind(parts, token), lock=True)
     if member.status != MemberStatus.SUBSCRIBED:
         return page(parts.settings, "not_on_the_list.html", standing=member.status)
     prefer(member.language)

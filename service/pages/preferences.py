@@ -25,7 +25,8 @@ from service.welcome.leaving import member_with_preferences, save_preferences
 router = APIRouter(include_in_schema=False)
 
 
-def _member_id(parts: Parts, token: str) -> UUID:
+def member_behind(parts: Parts, token: str) -> UUID:
+    """Whose link this is. Raises NotFound."""
     try:
         return parts.links.member_of_preferences(token)
     except InvalidInput as error:
@@ -35,14 +36,14 @@ def _member_id(parts: Parts, token: str) -> UUID:
 @router.api_route("/preferences/{token}", methods=["GET", "HEAD"])
 async def show_preferences(token: str, session: SessionDep, parts: PartsDep) -> HTMLResponse:
     """What is kept now, to be changed."""
-    member = await member_with_preferences(session, _member_id(parts, token))
+    member = await member_with_preferences(session, member_behind(parts, token))
     return await _preferences_page(session, parts, token, member)
 
 
 @router.post("/preferences/{token}")
 async def post_preferences(token: str, form: FormDep, session: SessionDep, parts: PartsDep, now: NowDep, ip: ClientIp) -> HTMLResponse:
     """Take the choices over."""
-    member = await member_with_preferences(session, _member_id(parts, token))
+    member = await member_with_preferences(session, member_behind(parts, token))
     read = read_preferences(form, asks_measuring=parts.settings.tracking_on)
     if member.status != MemberStatus.SUBSCRIBED:
         return await _preferences_page(session, parts, token, member)

@@ -94,7 +94,6 @@ class Templates:
         _known(self._drafts, kind)
         subject = one_line(str(plain_value(draft.subject)))
         context: dict[str, object] = {
-            "kind": kind,
             "body": draft.body,
             "mail_subject": subject,
             "preferences_url": preferences_url,
@@ -171,9 +170,8 @@ def _saying(put_together: Callable[[str, dict[str, object]], str], finalize: Cal
 
     @pass_context
     def say(context: Context, message: str, **values: object) -> str:
-        code = context["language"]
-        text = message if code == ENGLISH else translations(code).gettext(message)
-        return put_together(text, {name: finalize(value) for name, value in values.items()} if values else values)
+        text = translations(context["language"]).gettext(message)
+        return put_together(text, {name: finalize(value) for name, value in values.items()})
 
     return say
 

@@ -16,8 +16,8 @@ from service.languages import said
 from service.members.models import Member
 from service.members.rules import MemberStatus
 from service.messages.once_a_day import next_free
-from service.messages.outbox import Recipient, queue_message
-from service.messages.rules import DeliveryStatus, MessageKind, purpose_of
+from service.messages.outbox import Recipient, letter_to, queue_message
+from service.messages.rules import DeliveryStatus, MessageKind
 from service.parts import Parts
 from service.rendering import Draft
 from service.stories.actions import add_story, get_story
@@ -138,12 +138,8 @@ async def _ask(
         asked_at=now,
         asked_by=by,
     )
-    content = parts.renderer.letter(
-        MessageKind.STORY_REQUEST,
-        draft_request(parts, member, reason, parts.links.story(ask.id), story=story),
-        language=member.language,
-        preferences_url=parts.links.preferences(member.id),
-        unsubscribe_url=parts.links.unsubscribe(member.id, purpose_of(MessageKind.STORY_REQUEST)),
+    content = letter_to(
+        parts, member, MessageKind.STORY_REQUEST, draft_request(parts, member, reason, parts.links.story(ask.id), story=story)
     )
     delivery = await queue_message(
         session, parts, key=key, kind=MessageKind.STORY_REQUEST, recipient=Recipient.of(member), content=content, now=now, due_at=due_at

@@ -19,8 +19,8 @@ from service.members.models import Member
 from service.members.rules import LeadershipRole, MemberStatus
 from service.messages.models import Delivery
 from service.messages.once_a_day import next_free
-from service.messages.outbox import Recipient, queue_message
-from service.messages.rules import DeliveryStatus, MessageKind, purpose_of
+from service.messages.outbox import Recipient, letter_to, queue_message
+from service.messages.rules import DeliveryStatus, MessageKind
 from service.parts import Parts
 from service.rendering import Draft
 from service.stories.models import Story
@@ -129,13 +129,7 @@ async def ask_member(session: AsyncSession, parts: Parts, top: TopMember, draft:
     due_at = await next_free(session, top.member.id, MessageKind.QUESTION, now=now, zone=parts.settings.zone)
     if due_at is None:
         raise Conflict("There is no day in the next month on which this member gets no other mail.")
-    content = parts.renderer.letter(
-        MessageKind.QUESTION,
-        draft,
-        language=top.member.language,
-        preferences_url=parts.links.preferences(top.member.id),
-        unsubscribe_url=parts.links.unsubscribe(top.member.id, purpose_of(MessageKind.QUESTION)),
-    )
+    content = letter_to(parts, top.member, MessageKind.QUESTION, draft)
     delivery = await queue_message(
         session,
         parts,

@@ -11,9 +11,9 @@ from service.members.models import JoinRequest, Member
 from service.members.rules import JoinRequestStatus
 from service.members.standing import get_member
 from service.messages.models import Delivery
-from service.messages.outbox import Recipient, queue_message
+from service.messages.outbox import Recipient, letter_to, queue_message
 from service.messages.quiet_hours import next_allowed
-from service.messages.rules import MessageKind, purpose_of
+from service.messages.rules import MessageKind
 from service.parts import Parts
 from service.rendering import Draft, Rendered
 from service.resources.models import Resource
@@ -32,13 +32,7 @@ async def get_open_request(session: AsyncSession, request_id: UUID) -> JoinReque
 
 def rendered_welcome(parts: Parts, request: JoinRequest, member: Member) -> Rendered:
     """The mail exactly as it will go."""
-    return parts.renderer.letter(
-        MessageKind.WELCOME,
-        Draft(request.draft_subject, request.draft_body),
-        language=member.language,
-        preferences_url=parts.links.preferences(member.id),
-        unsubscribe_url=parts.links.unsubscribe(member.id, purpose_of(MessageKind.WELCOME)),
-    )
+    return letter_to(parts, member, MessageKind.WELCOME, Draft(request.draft_subject, request.draft_body))
 
 
 async def approve(session: AsyncSession, parts: Parts, request: JoinRequest, *, by: str, now: datetime) -> Delivery:

@@ -12,9 +12,9 @@ from service.languages import COLLEAGUE
 from service.members.models import JoinRequest, Member
 from service.members.rules import JoinRequestStatus
 from service.messages.models import Delivery
-from service.messages.outbox import Recipient, queue_message
+from service.messages.outbox import Recipient, letter_to, queue_message
 from service.messages.quiet_hours import next_allowed
-from service.messages.rules import MessageKind, purpose_of
+from service.messages.rules import MessageKind
 from service.parts import Parts
 from service.resources.models import Resource
 from service.welcome.drafts import BATCH, chosen_resources
@@ -88,13 +88,7 @@ async def _queue(
         },
         language=member.language,
     )
-    content = parts.renderer.letter(
-        kind,
-        draft,
-        language=member.language,
-        preferences_url=parts.links.preferences(member.id),
-        unsubscribe_url=parts.links.unsubscribe(member.id, purpose_of(kind)),
-    )
+    content = letter_to(parts, member, kind, draft)
     return await queue_message(
         session,
         parts,
