@@ -1,11 +1,13 @@
 """The newsletter: editions, and the board on which the next one is put together."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Response
 from fastapi.responses import HTMLResponse
 from markupsafe import escape
+from sqlmodel import col, select
 
 from service.console.access import ConsoleRoute, DeskDep, OwnForm
 from service.console.desk import Desk, wrongs
@@ -13,6 +15,8 @@ from service.console.inside import Json
 from service.console.times import as_instant, countdown
 from service.errors import InvalidInput, ServiceError
 from service.newsletter.editions import get_edition, items_of
+from service.newsletter.models import ContentItem
+from service.newsletter.rules import ContentStatus
 from service.newsletter.shapes import ContentPublic
 from service.pages.forms import Form
 
@@ -48,11 +52,21 @@ async def make(desk: DeskDep, _form: OwnForm) -> Response:
 
 
 async def _items(desk: Desk, edition_id: UUID) -> list[Json]:
-    """The edition's items in their order; the board does not show their words, so they are not made ready to read."""
+    """The edition's items in their order."""
     async with desk.parts.database.reading() as session:
-        rows = await items_of(session, await get_edition(session, edition_id))
-    unread = {"summary_html", "summary_text"}
-    return [ContentPublic.model_validate(row, from_attributes=True).model_dump(mode="json", exclude=unread) for row in rows]
+        return _shown(await items_of(session, await get_edition(session, edition_id)))
+
+
+async def _newest(desk: Desk, status: ContentStatus, limit: int) -> list[Json]:
+    async with desk.parts.database.reading() as session:
+        query = select(ContentItem).where(ContentItem.status == status).order_by(col(ContentItem.id).desc()).limit(limit)
+        return _shown((await session.exec(query)).all())
+
+
+def _shown(items: Sequence[ContentItem]) -> list[Json]:
+    """What the board shows of items: without their words, which would have to be made ready to read."""
+    words = {"summary_html", "summary_text"}
+    return [ContentPublic.model_validate(item, from_attributes=True).model_dump(mode="json", exclude=words) for item in items]
 
 
 async def _personal(desk: Desk, edition: Json) -> dict[str, Json]:
@@ -84,8 +98,8 @@ async def board(
     """
     edition = await desk.api.get(f"/editions/{edition_id}")
     drafting = edition["status"] == "draft"
-    found = await desk.api.get("/content", status="accepted", limit=50) if drafting else {"items": []}
-    new = await desk.api.get("/content", status="collected", limit=30) if drafting else {"items": []}
+    accepted = await _newest(desk, ContentStatus.ACCEPTED, 50) if drafting else []
+    collected = await _newest(desk, ContentStatus.COLLECTED, 30) if drafting else []
     groups = (await desk.api.get("/interest-groups"))["items"] if drafting else []
     inside = {*edition["item_ids"], *edition["personal"].values()}
     items = await _items(desk, edition_id)
@@ -96,9 +110,9 @@ async def board(
         code=422 if error else 200,
         edition=edition,
         items=items,
-        titles={i["id"]: i["title"] for i in (*items, *found["items"], *personal.values())},
-        accepted=[i for i in found["items"] if i["id"] not in inside],
-        collected=[i for i in new["items"] if i["id"] not in inside],
+        titles={i["id"]: i["title"] for i in (*items, *accepted, *personal.values())},
+        accepted=[i for i in accepted if i["id"] not in inside],
+        collected=[i for i in collected if i["id"] not in inside],
         groups=groups,
         personal=personal,
         proposal=proposal,
