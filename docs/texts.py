@@ -23,7 +23,7 @@ from service.languages import LOCALES
 from service.pages.consent_texts import JOIN, JOIN_WITHOUT_MEASURING, PREFERENCES, STAY_WITH_LESS
 
 ROOT = Path(__file__).resolve().parent.parent
-FACILITATORS = frozenset({"do", "done", "event_check_in", "review", "subject_data", "newsletter", "newsletter_edition"})
+FACILITATORS = frozenset({"do", "done", "review", "subject_data", "newsletter", "newsletter_edition"})
 """Pages that are not a member's own: they stay English, as the newsletter itself does."""
 GAP = re.compile(r"%\(\w+\)s|\{\w+\}")
 Text = str | tuple[str, str]

@@ -80,6 +80,7 @@ async def test_a_members_own_link_says_yes_and_no_by_button_only(parts: Parts, c
 
 async def test_checking_in_needs_the_code_and_the_hour(parts: Parts, client: httpx.AsyncClient, clock: FrozenClock, event: Event) -> None:
     path, code = f"/events/{event.id}/check-in", parts.tokens.code(Purpose.CHECK_IN, event.id.hex)
+    assert "Rwyf yma" in (await client.get(f"{path}?lang=cy")).text
     early = await client.post(path, data=ASHA | {"code": code})
     assert (early.status_code, "too early" in early.text) == (422, True)
     clock.at = event.starts_at - timedelta(minutes=10)
