@@ -2,15 +2,14 @@
 
     python -m bench.importing [--rows 100000] [--database postgresql]
 
-The limit does nothing but parse, convert and insert: no rules about consent, suppressions, duplicates, organisations, and no report.
+The limit does nothing but parse and insert: no values are made from cells, there are no rules about consent, suppressions, duplicates
+and organisations, and no report.
 """
 
 import argparse
 import asyncio
 import csv
-import json
 import random
-import sqlite3
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -19,10 +18,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 from sqlalchemy import select
 
 from bench.book import Figure, keep
+from bench.limits import seconds_of_bulk
 from service.db import Database
 from service.members.models import ConsentRecord, Member, MemberChange, Organisation
 from service.members.transfer import import_members
@@ -89,52 +88,9 @@ async def what_it_wrote(database: Database) -> dict[str, list[dict[str, Any]]]:
         }
 
 
-async def limit_of(kind: str, url: str, source: Path, made: dict[str, list[dict[str, Any]]]) -> float:
-    """Seconds for parsing the file and inserting the rows the quickest way each database has."""
-    names = {name: list(rows[0]) for name, rows in made.items() if rows}
-    values = {name: [tuple(row.values()) for row in made[name]] for name in names}
-    if kind == "sqlite":
-        cells = {name: [[for_sqlite(value) for value in row] for row in rows] for name, rows in values.items()}
-        connection = sqlite3.connect(url.removeprefix("sqlite+aiosqlite:///"))
-        connection.execute("PRAGMA synchronous=NORMAL")
-        for name in reversed(names):
-            connection.execute(f'DELETE FROM "{name}"')  # noqa: S608
-        connection.commit()
-        begun = time.perf_counter()
-        _parse(source)
-        for name, rows in cells.items():
-            marks = ", ".join("?" * len(names[name]))
-            connection.executemany(f'INSERT INTO "{name}" ({", ".join(names[name])}) VALUES ({marks})', rows)  # noqa: S608
-        connection.commit()
-        connection.close()
-        return time.perf_counter() - begun
-    connection = await asyncpg.connect(url.replace("postgresql+asyncpg://", "postgresql://"))
-    texts = {
-        name: [tuple(json.dumps(v) if isinstance(v, list | dict) else v for v in row) for row in rows] for name, rows in values.items()
-    }
-    await connection.execute(f"TRUNCATE {', '.join(names)} CASCADE")
-    begun = time.perf_counter()
-    _parse(source)
-    async with connection.transaction():
-        for name, rows in texts.items():
-            await connection.copy_records_to_table(name, records=rows, columns=names[name])
-    taken = time.perf_counter() - begun
-    await connection.close()
-    return taken
-
-
 def _parse(source: Path) -> int:
     with source.open(newline="") as text:
         return sum(1 for _ in csv.DictReader(text))
-
-
-def for_sqlite(value: Any) -> Any:
-    """As the driver takes it."""
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
-    if isinstance(value, list | dict):
-        return json.dumps(value)
-    return value.hex if hasattr(value, "hex") and not isinstance(value, float | bytes) else value
 
 
 async def measure(kind: str, rows: int, wanted: float | None) -> Figure:
@@ -149,7 +105,7 @@ async def measure(kind: str, rows: int, wanted: float | None) -> Figure:
             taken = time.perf_counter() - begun
             assert summary.added == rows, summary.in_words()
             made = await what_it_wrote(database)
-            limit = await limit_of(kind, url, source, made)
+            limit = await seconds_of_bulk(kind, url, made, before=lambda: _parse(source))
     peer = "parsing and bulk insert of the same rows"
     return Figure(f"CSV import, {kind}", rows, rows / taken, "rows/s", rows / limit, peer, wanted)
 

@@ -8,7 +8,6 @@ import argparse
 import asyncio
 import json
 import os
-import sqlite3
 import sys
 import tempfile
 import time
@@ -18,13 +17,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-import asyncpg
 import httpx
 from sqlalchemy import delete, select
 
 from bench.anymail_peer import PATH, python_of_peer, running_peer
 from bench.book import Figure, keep
-from bench.importing import empty, for_sqlite
+from bench.importing import empty
+from bench.limits import seconds_of_bulk
 from bench.starting import ROOT, started
 from service.db import Database, new_id
 from service.embedded import EmbeddedRedis, free_port
@@ -39,7 +38,6 @@ FIRST_TS = 1_783_497_600
 WANTED = 0.5
 WANTED_OF_ANYMAIL = 5.0
 P99_MS = 150.0
-TABLE = WebhookEvent.__tablename__
 
 
 def batches(events: int, url: str) -> Iterator[tuple[bytes, str]]:
@@ -85,34 +83,6 @@ async def post_all(port: int, bodies: list[tuple[bytes, str]], path: str = "/web
         return time.perf_counter() - begun, sorted(waits)[len(waits) * 99 // 100]
 
 
-async def limit_of(kind: str, url: str, made: list[dict[str, Any]]) -> float:
-    """Seconds for the same rows, a commit for each batch, the quickest way each database has."""
-    names = list(made[0])
-    if kind == "sqlite":
-        lite = sqlite3.connect(url.removeprefix("sqlite+aiosqlite:///"))
-        lite.execute("PRAGMA synchronous=NORMAL")
-        lite.execute(f'DELETE FROM "{TABLE}"')  # noqa: S608
-        lite.commit()
-        rows = [[for_sqlite(value) for value in row.values()] for row in made]
-        statement = f'INSERT INTO "{TABLE}" ({", ".join(names)}) VALUES ({", ".join("?" * len(names))})'  # noqa: S608
-        begun = time.perf_counter()
-        for begin in range(0, len(rows), BATCH):
-            lite.executemany(statement, rows[begin : begin + BATCH])
-            lite.commit()
-        taken = time.perf_counter() - begun
-        lite.close()
-        return taken
-    connection = await asyncpg.connect(url.replace("postgresql+asyncpg://", "postgresql://"))
-    await connection.execute(f'TRUNCATE "{TABLE}"')
-    records = [tuple(row.values()) for row in made]
-    begun = time.perf_counter()
-    for begin in range(0, len(records), BATCH):
-        await connection.copy_records_to_table(TABLE, records=records[begin : begin + BATCH], columns=names)
-    taken = time.perf_counter() - begun
-    await connection.close()
-    return taken
-
-
 async def measure(kind: str, events: int) -> list[Figure]:
     """All batches into one API process, then the limit."""
     with tempfile.TemporaryDirectory(prefix="kbench") as name:
@@ -130,7 +100,7 @@ async def measure(kind: str, events: int) -> list[Figure]:
                     taken, p99 = await post_all(port, bodies)
                 made = await _stored(database)
                 assert len(made) == events, f"{len(made)} of {events} events are there"
-                limit = await limit_of(kind, url, made)
+                limit = await seconds_of_bulk(kind, url, {WebhookEvent.__tablename__: made}, commit_each=BATCH)
                 anymail = await peer_of(database, url, events)
         finally:
             redis.stop()
