@@ -22,7 +22,8 @@ from pydantic import SecretStr
 from typer.cli import get_docs_for_click
 from typer.main import get_command
 
-from service.app import API_ROUTERS, create_app
+from service.app import create_app
+from service.areas.api_v1 import ROUTERS
 from service.auth.access import admins_only, facilitators_only
 from service.cli.commands import app as command_line
 from service.settings import Settings
@@ -129,7 +130,7 @@ def _never_opened() -> Any:
 def roles() -> dict[tuple[str, str], str]:
     """The least role each route of the API asks for."""
     found: dict[tuple[str, str], str] = {}
-    for router in API_ROUTERS:
+    for router in ROUTERS:
         for route in router.routes:
             if not isinstance(route, APIRoute):
                 continue

@@ -1,13 +1,14 @@
 """All wiring in one visible place: from settings to the parts of a running process."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 from arq.connections import ArqRedis, RedisSettings
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.checkpoints import dying_at
 from service.clock import Clock, clock_from
@@ -15,7 +16,6 @@ from service.db import Database
 from service.embedded import redis_settings
 from service.limits import LocalLimiter, RedisLimiter
 from service.links import Links
-from service.messages.suppressions import stopped_keys
 from service.parts import Parts
 from service.providers.at_first_use import ProvidersAtFirstUse
 from service.providers.base import Product
@@ -114,6 +114,12 @@ def _load_matcher() -> Matching:
         return Matcher(None)
 
 
+async def _is_stopped(session: AsyncSession, keys: Sequence[str]) -> set[str]:
+    from service.messages.suppressions import stopped_keys  # noqa: PLC0415  # the tables of members and mails: not for a first answer
+
+    return await stopped_keys(session, keys)
+
+
 @asynccontextmanager
 async def open_parts(settings: Settings, *, redis: RedisSettings | None = None) -> AsyncIterator[Parts]:
     """Everything a process needs. `redis` None: a command that leaves the work to the worker's tick, and no shared limits."""
@@ -139,7 +145,7 @@ async def open_parts(settings: Settings, *, redis: RedisSettings | None = None) 
             renderer=make_renderer(settings),
             providers=providers,
             matcher=make_matcher(),
-            is_stopped=stopped_keys,
+            is_stopped=_is_stopped,
             limiter=LocalLimiter() if pool is None else RedisLimiter(pool),
             passing=dying_at(settings.crash_at),
         )

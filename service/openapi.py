@@ -1,10 +1,13 @@
 """The OpenAPI document: what every route may answer besides what it is for, said once. Imports nothing of the features."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
+from starlette.routing import BaseRoute
 
 API = "/api/v1/"
 PROBLEM_TYPE = "application/problem+json"
@@ -63,13 +66,13 @@ IDEMPOTENCY_KEY: dict[str, Any] = {
 }
 
 
-def describe(app: FastAPI) -> None:
-    """Have the application's document name our problem document, and the header that makes a POST safe to repeat."""
-    generate = app.openapi
+def describe(app: FastAPI, routes: Callable[[], Sequence[BaseRoute]]) -> None:
+    """Have the application's document tell of all `routes`, name our problem document, and the header that makes a POST safe to repeat."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _completed(generate())
+            told = get_openapi(title=app.title, version=app.version, description=app.description, routes=routes())
+            app.openapi_schema = _completed(told)
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # the documented way to extend it

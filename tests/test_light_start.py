@@ -13,6 +13,8 @@ HEAVY = {
     "tokenizers", "typst", "urllib3", "workers", "xlsxwriter",
 }  # fmt: skip
 """Loaded at their first use, inside the function that uses them."""
+ROUTES = {"service.areas.api_v1", "service.areas.console", "service.areas.pages", "service.areas.webhooks", "service.tables"}
+"""Read at the first request for one of them."""
 NOT_FOR_HELP = HEAVY | {"fastapi", "pydantic", "redis", "sqlalchemy", "uvicorn"}
 
 
@@ -37,7 +39,7 @@ asyncio.run(main())
 @pytest.mark.parametrize(
     ("program", "unwanted"),
     [
-        (OPENED, HEAVY),
+        (OPENED, HEAVY | ROUTES),
         ("import service.cli.commands", NOT_FOR_HELP),
     ],
     ids=["serve", "help"],

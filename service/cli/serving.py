@@ -1,25 +1,56 @@
 """Running the API in this process."""
 
+import asyncio
 import gc
+import logging
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import typer
 import uvicorn
 from fastapi import FastAPI
 
 from service.app import create_app
-from service.auth.keys import ensure_bootstrap_key
+from service.areas import read_all
 from service.bootstrap import open_parts_with_redis
 from service.clock import clock_from
 from service.db import Database
 from service.migrations import revisions
+from service.parts import Parts
 from service.settings import Settings
 
+log = logging.getLogger(__name__)
+
 GRACE_SECONDS = 20
+SOON = 1.0
+"""Seconds: whoever waited for the start has had an answer by then, and is not held up by this."""
 
 
 def serve(settings: Settings) -> None:
     """The API, until it is told to stop. Migrations are not run here: `kindling migrate` is."""
-    run(create_app(lambda: open_parts_with_redis(settings)), settings)
+    run(create_app(lambda: _opened(settings)), settings)
+
+
+@asynccontextmanager
+async def _opened(settings: Settings) -> AsyncIterator[Parts]:
+    async with open_parts_with_redis(settings) as parts:
+        reading = asyncio.create_task(_read_the_rest())
+        yield parts
+        reading.cancel()
+
+
+async def _read_the_rest() -> None:
+    """What the first answers did not need, before somebody waits for it. A process that can't read it ends: it would only look well."""
+    await asyncio.sleep(SOON)
+    gc.disable()
+    try:
+        await asyncio.to_thread(read_all)
+    except Exception:
+        log.critical("this installation is not whole: it can't be served", exc_info=True)
+        signal.raise_signal(signal.SIGTERM)
+    gc.freeze()
+    gc.enable()
 
 
 def run(app: FastAPI, settings: Settings) -> None:
@@ -44,6 +75,8 @@ async def ensure_given_admin_key(settings: Settings) -> None:
     given = settings.admin_key.get_secret_value()
     if not given:
         return
+    from service.auth.keys import ensure_bootstrap_key  # noqa: PLC0415  # few give one
+
     database = Database(settings.database)
     try:
         has, newest = await revisions(database)

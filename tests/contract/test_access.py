@@ -8,7 +8,7 @@ import httpx
 import pytest
 from fastapi.routing import APIRoute
 
-from service.app import API_ROUTERS
+from service.areas.api_v1 import ROUTERS
 from service.openapi import ERROR_ANSWERS, PROBLEM_TYPE
 from tests.api_client import Api, api
 from tests.databases import SqliteTemplate
@@ -97,5 +97,5 @@ async def test_no_two_operations_have_one_id(api: Api) -> None:
 
 
 def test_a_route_that_is_not_documented_is_no_way_round() -> None:
-    routes = [route for router in API_ROUTERS for route in router.routes if isinstance(route, APIRoute)]
+    routes = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
     assert [route.path for route in routes if not route.include_in_schema] == []
