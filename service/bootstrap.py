@@ -129,7 +129,7 @@ async def open_parts(settings: Settings, *, redis: RedisSettings | None = None) 
         queue: Queue = SilentQueue()
         pool: ArqRedis | None = None
         if redis is not None:
-            queue, pool = await open_queue(redis)
+            queue, pool = open_queue(redis)
             stack.push_async_callback(pool.aclose)
         clock = clock_from(settings.clock_file)
         providers = make_providers(settings, pool, clock)

@@ -89,7 +89,7 @@ def _page(
     if cursor is None:
         return PageRequest(limit, None)
     try:
-        after = base64.urlsafe_b64decode(cursor.encode()).decode()
+        after = base64.b64decode(cursor.encode(), altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError) as error:
         raise BAD_CURSOR from error
     return PageRequest(limit, after)

@@ -1,6 +1,7 @@
 """Security headers of every answer: what a page may load, who may frame it, what a link tells the next site. Imports nothing of ours."""
 
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -28,6 +29,7 @@ DOCS = (
 )
 REPORT = f"default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; {_NEVER}"
 """The report stands alone with a style of its own."""
+SLASH_REDIRECT = 307
 _POLICIES = (("/api/", API), ("/report/", REPORT), ("/console", CONSOLE), ("/docs", DOCS))
 
 
@@ -52,6 +54,12 @@ def headers_for(path: str) -> Mapping[str, str]:
     return found
 
 
+def _here(location: str) -> str:
+    """An address of ours without scheme and host."""
+    found = urlsplit(location)
+    return "/" + found.path.lstrip("/") + (f"?{found.query}" if found.query else "")
+
+
 class SecurityHeaders:
     """Adds them to every answer."""
 
@@ -69,6 +77,8 @@ class SecurityHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in headers_for(scope["path"]).items():
                     headers.setdefault(name, value)
+                if message["status"] == SLASH_REDIRECT:  # the router's, to the same page: it names the host that the caller said it is
+                    headers["Location"] = _here(headers.get("Location", ""))
                 if scope["scheme"] == "https":
                     headers.setdefault("Strict-Transport-Security", "max-age=31536000")
             await send(message)

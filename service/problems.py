@@ -70,6 +70,8 @@ def _service_error(request: Request, error: ServiceError) -> Response:
     headers: dict[str, str] = {}
     if isinstance(error, LimitReached):
         headers["Retry-After"] = str(error.retry_after_seconds)
+    if isinstance(error, Unavailable):
+        headers["Retry-After"] = "60"
     if isinstance(error, NotSignedIn):
         headers["WWW-Authenticate"] = "Bearer"
     status = status_of(error)

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
 
-from arq.connections import ArqRedis, RedisSettings, create_pool
+from arq.connections import ArqRedis, RedisSettings
 from redis.exceptions import RedisError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -79,7 +79,24 @@ def to_bytes(value: Any) -> bytes:
 from_bytes: Callable[[bytes], Any] = json.loads
 
 
-async def open_queue(settings: RedisSettings) -> tuple[ArqQueue, ArqRedis]:
-    """A queue on a running Redis, and the pool behind it (to close, and for limits and slots)."""
-    pool = await create_pool(settings, job_serializer=to_bytes, job_deserializer=from_bytes)
+def open_queue(settings: RedisSettings) -> tuple[ArqQueue, ArqRedis]:
+    """A queue on the Redis of these settings, and the pool behind it (to close, and for limits and slots). Nobody is asked yet, which
+    arq's own `create_pool` does: a process may start while Redis is away, so that members can leave and reports come in all the same.
+    """
+    pool = ArqRedis(
+        host=str(settings.host),
+        port=settings.port,
+        unix_socket_path=settings.unix_socket_path,
+        db=settings.database,
+        username=settings.username,
+        password=settings.password,
+        ssl=settings.ssl,
+        ssl_cert_reqs=settings.ssl_cert_reqs,
+        ssl_check_hostname=settings.ssl_check_hostname,
+        socket_connect_timeout=settings.conn_timeout,
+        retry=settings.retry,
+        encoding="utf8",
+        job_serializer=to_bytes,
+        job_deserializer=from_bytes,
+    )
     return ArqQueue(pool), pool

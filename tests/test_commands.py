@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,9 @@ WRONG: dict[str, tuple[int, str]] = {
     "import campaigns --since yesterday": (2, "%Y-%m-%d"),
     "keys create --role king --name x": (2, "'viewer', 'facilitator', 'admin'"),
     "keys create --role viewer --name=": (2, "who or what will use the key"),
+    "keys create --role viewer --name x --days 0": (2, "'--days'"),
     f"keys revoke {NOBODY}": (1, "There is no such key."),
+    f"keys rotate {NOBODY}": (1, "There is no such key."),
     "measures 2026-Q9": (1, "write it like 2026-Q3"),
     "measures 2099-Q1": (1, "has not begun yet"),
     "week tomorrow": (2, "write it like 2026-07-08"),
@@ -75,7 +78,7 @@ FOR_PROGRAMS = (
     "import members members.csv --dry-run --json",
     "import members members.csv --json",
     "import events events.csv --json",
-    "keys create --role viewer --name reports --json",
+    "keys create --role viewer --name reports --days 90 --json",
     "keys list --json",
     "measures --json",
     "week --json",
@@ -118,11 +121,12 @@ def test_json_says_what_was_done(ran: dict[str, Ran], folder: Path) -> None:
     tried, done = (json.loads(ran[f"import members members.csv {rest}"].out) for rest in ("--dry-run --json", "--json"))
     assert (tried["dry_run"], tried["added"], done["added"], done["rejected"]) == (True, 1, 1, 1)
     assert (folder / done["rejected_file"]).is_file()
-    made = json.loads(ran["keys create --role viewer --name reports --json"].out)
+    made = json.loads(ran["keys create --role viewer --name reports --days 90 --json"].out)
     listed = json.loads(ran["keys list --json"].out)
     assert (made["role"], made["key"][:4]) == ("viewer", "kdl_")
     assert made["id"] in {key["id"] for key in listed}
     assert made["key"] not in ran["keys list --json"].out
+    assert datetime.fromisoformat(made["expires_at"]) - datetime.fromisoformat(made["created_at"]) == timedelta(days=90)
     assert {finding["name"] for finding in json.loads(ran["doctor --json"].out) if not finding["ok"]} >= {"Mailchimp key"}
 
 

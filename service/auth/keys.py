@@ -105,12 +105,15 @@ async def has_admin_key(session: AsyncSession) -> bool:
     return found.first() is not None
 
 
-async def ensure_bootstrap_key(session: AsyncSession, secret: str, *, now: datetime) -> None:
-    """The admin key given by ADMIN_KEY exists; a changed one replaces the earlier bootstrap key."""
-    if await find_key(session, secret, now=now):
-        return
+async def ensure_bootstrap_key(session: AsyncSession, secret: str, *, now: datetime) -> bool:
+    """The admin key given by ADMIN_KEY exists; a changed one replaces the earlier bootstrap key. False: this one was revoked or
+    replaced before, and stays so.
+    """
+    if (await session.exec(select(ApiKey.id).where(ApiKey.key_hash == hash_of(secret)))).first() is not None:
+        return await find_key(session, secret, now=now) is not None
     old = await session.exec(select(ApiKey).where(ApiKey.name == BOOTSTRAP_NAME, col(ApiKey.revoked_at).is_(None)))
     for row in old:
         row.revoked_at = now
         session.add(row)
     await create_key(session, name=BOOTSTRAP_NAME, role=Role.ADMIN, now=now, secret=secret)
+    return True

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import typer
 
+from service import __version__
 from service.auth.rules import Role, Scope
 from service.cli.become import become, sandbox_command
 from service.cli.context import USAGE, fail, run, settings_or_fail
@@ -55,6 +56,19 @@ class WeekFormat(StrEnum):
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point of the `kindling` command."""
     app(args=list(arguments) if arguments is not None else None)
+
+
+def _print_version(wanted: bool) -> None:  # typer's callback
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="say which version this is")] = False,
+) -> None:
+    """Kindling keeps a community of practice warm by email."""
 
 
 @app.command()
@@ -155,6 +169,7 @@ def create_key_command(
     role: Annotated[Role, typer.Option(help="viewer reads, facilitator runs the community, admin also keys and erasure")],
     name: Annotated[str, typer.Option(help="who or what will use it")],
     scope: Annotated[list[Scope] | None, typer.Option(help="narrow the role to this; may be given several times")] = None,
+    days: Annotated[int | None, typer.Option(min=1, max=3650, help="so many days it counts; left out: until it is revoked")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make an API key; it is printed once."""
@@ -162,7 +177,7 @@ def create_key_command(
         fail("Say who or what will use the key: --name 'quarterly report'.", code=USAGE)
     from service.cli.keys import make_key
 
-    run(make_key(settings_or_fail(), role, name, scope or [], as_json=as_json))
+    run(make_key(settings_or_fail(), role, name, scope or [], days, as_json=as_json))
 
 
 @keys_app.command("list")
@@ -173,10 +188,23 @@ def list_keys_command(as_json: AsJson = False) -> None:
     run(list_keys(settings_or_fail(), as_json=as_json))
 
 
-@keys_app.command("revoke")
-def revoke_key_command(
-    key: Annotated[UUID, typer.Argument(help="the key's id, as `kindling keys list` shows it", metavar="ID")], as_json: AsJson = False
+KeyId = Annotated[UUID, typer.Argument(help="the key's id, as `kindling keys list` shows it", metavar="ID")]
+
+
+@keys_app.command("rotate")
+def rotate_key_command(
+    key: KeyId,
+    grace_hours: Annotated[int, typer.Option(min=0, max=24 * 90, help="so long the old key counts beside the new one")] = 24,
+    as_json: AsJson = False,
 ) -> None:
+    """Make a new key in place of one, with its name, role, scopes and length of life; it is printed once."""
+    from service.cli.keys import rotate
+
+    run(rotate(settings_or_fail(), key, grace_hours, as_json=as_json))
+
+
+@keys_app.command("revoke")
+def revoke_key_command(key: KeyId, as_json: AsJson = False) -> None:
     """End a key at once."""
     from service.cli.keys import end_key
 

@@ -84,6 +84,8 @@ async def ensure_given_admin_key(settings: Settings) -> None:
             typer.echo("ADMIN_KEY counts once the database is up to date: run `kindling migrate`.", err=True)
             return
         async with database.transaction() as session:
-            await ensure_bootstrap_key(session, given, now=clock_from(settings.clock_file).now())
+            counts = await ensure_bootstrap_key(session, given, now=clock_from(settings.clock_file).now())
+        if not counts:
+            typer.echo("ADMIN_KEY was revoked and does not count: choose another, or leave it empty.", err=True)
     finally:
         await database.close()

@@ -25,6 +25,7 @@ from service.reaching import checked_client
 log = logging.getLogger(__name__)
 
 AT_ONCE = 5
+USER_AGENT = "Kindling (tells other systems what happens)"
 CALL_SECONDS = 15.0
 HELD_FOR = timedelta(minutes=2)
 """A claimed call is left alone this long; then its worker is taken for dead and another one calls."""
@@ -51,6 +52,7 @@ def signed_headers(message_id: str, body: str, secrets: tuple[str, ...], *, now:
     signatures = " ".join(Webhook(secret).sign(message_id, now, body) for secret in secrets)
     return {
         "content-type": "application/json",
+        "user-agent": USER_AGENT,
         "webhook-id": message_id,
         "webhook-timestamp": str(int(now.timestamp())),
         "webhook-signature": signatures,

@@ -53,7 +53,9 @@ class OutgoingCall(SQLModel, table=True):
 
 
 def _kept_as_written(value: str) -> str:
-    _AS_URL.validate_python(value)
+    url = _AS_URL.validate_python(value)
+    if url.username is not None or url.password is not None:
+        raise ValueError("holds a name or password, and addresses are shown; calls are signed instead")
     return value
 
 

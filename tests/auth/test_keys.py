@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 from sqlmodel import col, select
 
+from service.auth.keys import ensure_bootstrap_key
 from service.auth.models import ApiKey, AuditEntry
 from tests.api_client import Api
 from tests.fakes import NOW, FrozenClock
@@ -88,6 +89,19 @@ async def test_a_key_that_no_longer_counts_is_not_rotated(api: Api) -> None:
     assert (await api.admin.post(f"keys/{old['id']}/rotate")).status_code == 409
     assert (await api.admin.post("keys/01890000-0000-7000-8000-000000000000/rotate")).status_code == 404
     assert (await api.admin.post(f"keys/{old['id']}/rotate", json={"grace_hours": -1})).status_code == 422
+
+
+async def test_an_admin_key_of_the_settings_that_was_revoked_stays_so_and_the_next_start_goes_on(api: Api, clock: FrozenClock) -> None:
+    async def at_a_start(secret: str) -> bool:
+        async with api.parts.database.transaction() as session:
+            return await ensure_bootstrap_key(session, secret, now=clock.now())
+
+    one, other = "a" * 40, "b" * 40
+    assert [await at_a_start(one), await at_a_start(one), await status_with(api, one)] == [True, True, 200]
+    assert [await at_a_start(other), await status_with(api, one), await status_with(api, other)] == [True, 401, 200]
+    row = next(row for row in (await api.admin.get("keys")).json()["items"] if row["prefix"] == other[:12])
+    await api.admin.delete(f"keys/{row['id']}")
+    assert [await at_a_start(other), await status_with(api, other)] == [False, 401]
 
 
 async def test_a_lost_key_can_be_rotated_without_grace(api: Api) -> None:

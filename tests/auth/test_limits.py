@@ -7,14 +7,17 @@ from pathlib import Path
 import httpx
 import pytest
 import pytest_asyncio
+from arq.connections import RedisSettings
 from fastapi import Request
 from redis.asyncio import Redis
 
 from service.auth.flood import address_of
+from service.bootstrap import open_parts
 from service.embedded import EmbeddedRedis
 from service.errors import Unavailable
 from service.limits import Limiter, Limits, LocalLimiter, Rate, RedisLimiter
 from service.parts import Parts
+from service.settings import Settings
 from service.webhooks.keys import marketing_path_secrets
 from tests.api_client import Api, open_api
 from tests.databases import SqliteTemplate
@@ -93,6 +96,15 @@ async def test_without_redis_it_says_so_at_once(tmp_path: Path) -> None:
         for _ in range(3):
             with pytest.raises(Unavailable):
                 await limiter.hit("join", "a", Rate(2))
+
+
+async def test_a_process_starts_while_redis_is_away_and_says_so(tmp_path: Path) -> None:
+    settings = Settings(_env_file=None, var_dir=tmp_path)  # type: ignore[call-arg]
+    async with open_parts(settings, redis=RedisSettings(unix_socket_path=f"{tmp_path}/nobody.sock")) as parts:
+        assert not await parts.queue.answers()
+        await parts.queue.ring("tick")
+        with pytest.raises(Unavailable):
+            await parts.limiter.hit("join", "a", Rate(2))
 
 
 @dataclass
@@ -195,7 +207,7 @@ async def test_leaving_is_never_limited_and_joining_waits_when_nothing_can_be_co
     leave = uncounted.parts.links.unsubscribe(member.id, "all").removeprefix(uncounted.parts.settings.base_url)
     async with from_address(uncounted, "203.0.113.1") as caller:
         joined = await caller.post("/join", data=ANSWERS)
-        assert joined.status_code == 503
+        assert (joined.status_code, joined.headers["retry-after"]) == (503, "60")
         assert (await caller.get("/join")).status_code == 200
         assert [(await caller.post(leave, data={"List-Unsubscribe": "One-Click"})).status_code for _ in range(30)] == [200] * 30
         secret = marketing_path_secrets(uncounted.parts)[0]
@@ -203,6 +215,11 @@ async def test_leaving_is_never_limited_and_joining_waits_when_nothing_can_be_co
         assert (await caller.post(f"/webhooks/mailchimp/{secret}", data=form)).status_code == 200
         assert (await caller.get("/api/v1/members", headers={"Authorization": "Bearer kdl_no"})).status_code == 401
     assert (await uncounted.viewer.get("members")).status_code == 200
+
+
+async def test_a_slash_too_many_leads_to_our_own_page_whatever_host_is_named(strict: Api) -> None:
+    answer = await strict.stranger.get("http://test/join/?lang=cy", headers={"Host": "evil.example"})
+    assert (answer.status_code, answer.headers["location"]) == (307, "/join?lang=cy")
 
 
 @pytest.mark.parametrize(

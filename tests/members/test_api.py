@@ -82,7 +82,7 @@ async def test_a_bad_field_is_named_and_nothing_is_stored(api: Api, body: dict[s
     assert (await api.viewer.get("members")).json()["items"] == []
 
 
-@pytest.mark.parametrize("query", ["q=%00", "organisation=a%00b", "status=x", "limit=0", "limit=501", "cursor=AAAA", "lapsed=2"])
+@pytest.mark.parametrize("query", ["q=%00", "status=x", "limit=0", "limit=501", "cursor=AAAA", "cursor=%ff%fe", "lapsed=2"])
 async def test_a_bad_filter_is_refused(api: Api, query: str) -> None:
     assert (await api.viewer.get(f"members?{query}")).status_code == 422
 

@@ -187,6 +187,7 @@ async def test_a_private_address_is_never_called(api: Api, receiver: Receiver, t
     [
         ({"url": "ftp://example.org"}, "/url"),
         ({"url": "not an address"}, "/url"),
+        ({"url": "https://somebody:secret@hooks.example.org/"}, "/url"),
         ({"url": PUBLIC, "happenings": []}, "/happenings"),
         ({"url": PUBLIC, "happenings": ["test"]}, "/happenings"),
     ],
