@@ -1,7 +1,7 @@
 """Engine, sessions and transactions for SQLite and PostgreSQL. Only this file commits; imports nothing of the features."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -12,12 +12,14 @@ from typing import Any
 from uuid import UUID
 
 import uuid_utils.compat
-from sqlalchemy import JSON, Connection, Dialect, MetaData, Table, event, text
+from sqlalchemy import ARRAY, JSON, ColumnElement, Connection, Dialect, MetaData, String, Table, any_, bindparam, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlmodel import SQLModel
+from sqlmodel import SQLModel, col
 from sqlmodel.ext.asyncio.session import AsyncSession
+
+from service.copying import copy_in
 
 SQLModel.metadata.naming_convention = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -38,6 +40,8 @@ POOL_SIZE = 10
 WRITE_CHECK_SECONDS = 5.0
 SQLITE_ROWS = 100
 """Rows in one statement: few enough for any table (32,766 values at most), and mostly the same statement, which SQLite then knows."""
+COPIED_ROWS = 20
+"""From so many rows on, PostgreSQL is given a stream of them."""
 AfterCommit = Callable[[], Awaitable[None]]
 _in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
 
@@ -153,6 +157,15 @@ def is_sqlite(session: AsyncSession) -> bool:
     return session.get_bind().dialect.name == "sqlite"
 
 
+def among(session: AsyncSession, column: Any, texts: Collection[str]) -> ColumnElement[bool]:
+    """Is the column one of these texts? On PostgreSQL they go as one value: else each number of them would be a statement of its own, to be
+    written and planned anew, which for a thousand takes longer than looking them up.
+    """
+    if is_sqlite(session):
+        return col(column).in_(texts)
+    return col(column) == any_(bindparam(None, list(texts), ARRAY(String), unique=True))
+
+
 async def database_now(session: AsyncSession) -> datetime:
     """The database's own clock (aware, UTC): leases of several workers are compared by one clock."""
     if is_sqlite(session):
@@ -182,7 +195,7 @@ async def insert_new(session: AsyncSession, model: type[SQLModel], rows: Sequenc
 
 
 async def insert_all(session: AsyncSession, model: type[SQLModel], rows: Sequence[dict[str, Any]]) -> None:
-    """Insert the rows (all with the same columns) as fast as `insert_new` does. Raises IntegrityError for one that is there already."""
+    """Insert the rows (all with the same columns) the quickest way there is. Raises IntegrityError for one that is there already."""
     await _put_in(session, model, rows, unique=())
 
 
@@ -196,6 +209,9 @@ async def _put_in(session: AsyncSession, model: type[SQLModel], rows: Sequence[d
         await connection.execute(_insert(table, unique, connection.dialect), list(rows))
         return
     ready = statement.ready(rows)
+    if len(rows) >= COPIED_ROWS and not unique and not is_sqlite(session):
+        await copy_in(connection, table.name, [name for name, _ in statement.columns], ready)
+        return
     if len(rows) == 1 or not is_sqlite(session):
         await connection.exec_driver_sql(statement.sql, ready)
         return

@@ -2,18 +2,19 @@
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import col, select
+from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from service.db import Database, insert_all, look_over
+from service.db import Database, among, insert_all, look_over
+from service.errors import InvalidInput
 from service.members.models import ConsentRecord, JoinRequest, Member, MemberChange, Organisation, OrganisationDomain
 from service.members.transfer_columns import Columns, read_columns
 from service.members.transfer_organisations import BatchOrganisations, load_organisations
@@ -24,8 +25,10 @@ from service.members.transfer_text import Layout, rows, survey
 from service.parts import IsStopped
 
 BATCH_ROWS = 1_000
+SLICE = 50
+"""Rows read and checked before others have a turn."""
 LOOKED_OVER = 5_000
-"""After so many new members the tables have grown."""
+"""With so many new members the tables have grown, and again each time they are twice as many."""
 WRITTEN = (Organisation, OrganisationDomain, Member, MemberChange, ConsentRecord, JoinRequest)
 TRIES = 4
 USUAL_COLLECTION = gc.get_threshold()
@@ -123,7 +126,7 @@ def _seldom_collecting() -> Iterator[None]:
 
 @dataclass(slots=True)
 class _Batch:
-    raw: list[Raw]
+    raw: list[Raw] = field(default_factory=list)
     people: list[PersonRow] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
 
@@ -154,21 +157,46 @@ async def import_members(
         if isinstance(found, PersonRow):
             run.seen.setdefault(found.key, number)
     book = RejectsFile(run.options.rejects, goes_on=summary.rows > 0) if run.options.rejects else None
+    looked_over = summary.added
     with _seldom_collecting():
-        while not should_stop() and (raw := list(islice(source_rows, BATCH_ROWS))):
-            report = await _import_batch(run, _sorted_out(run, raw), summary, on_batch)
-            grown, summary = report.summary.added // LOOKED_OVER > summary.added // LOOKED_OVER, report.summary
-            if grown and not run.options.dry_run:
-                async with database.transaction() as session:
-                    await look_over(session, *WRITTEN)
-            if book is not None:
-                book.add(report.rejects, layout.headings)
+        async with _read_ahead(run, source_rows) as next_batch:
+            while not should_stop() and (batch := await next_batch()).raw:
+                report = await _import_batch(run, batch, summary, on_batch)
+                summary = report.summary
+                if summary.added >= max(LOOKED_OVER, 2 * looked_over) and not run.options.dry_run:
+                    looked_over = summary.added
+                    async with database.transaction() as session:
+                        await look_over(session, *WRITTEN)
+                if book is not None:
+                    book.add(report.rejects, layout.headings)
     return summary
 
 
-def _sorted_out(run: _Run, raw: list[Raw]) -> _Batch:
-    batch = _Batch(raw)
-    for number, cells in raw:
+@asynccontextmanager
+async def _read_ahead(run: _Run, source_rows: Iterator[Raw]) -> AsyncIterator[Callable[[], Awaitable[_Batch]]]:
+    """Gives one batch after the other; the next is read and checked while the database has the one before. Empty at the end."""
+    coming = asyncio.create_task(_sorted_out(run, source_rows))
+
+    async def next_batch() -> _Batch:
+        nonlocal coming
+        batch = await coming
+        coming = asyncio.create_task(_sorted_out(run, source_rows))
+        return batch
+
+    try:
+        yield next_batch
+    finally:
+        coming.cancel()
+        with suppress(asyncio.CancelledError, InvalidInput):  # what can't be read ends the import when its turn comes, not before
+            await coming
+
+
+async def _sorted_out(run: _Run, source_rows: Iterator[Raw]) -> _Batch:
+    batch = _Batch()
+    for number, cells in islice(source_rows, BATCH_ROWS):
+        if number % SLICE == 0:
+            await asyncio.sleep(0)
+        batch.raw.append((number, cells))
         found = run.reader.read(number, cells)
         if isinstance(found, Reject):
             batch.rejects.append(found)
@@ -207,7 +235,7 @@ async def _try_batch(run: _Run, batch: _Batch, summary: ImportSummary, on_batch:
 
 async def _plan(session: AsyncSession, run: _Run, people: list[PersonRow]) -> tuple[BatchPlan, BatchOrganisations]:
     keys = [row.key for row in people]
-    known = {m.email_key: m for m in (await session.exec(select(Member).where(col(Member.email_key).in_(keys)))).all()}
+    known = {m.email_key: m for m in (await session.exec(select(Member).where(among(session, Member.email_key, keys)))).all()}
     stopped = await run.is_stopped(session, keys)
     organisations = await load_organisations(session, people, now=run.now)
     if run.options.dry_run:

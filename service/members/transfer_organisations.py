@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlmodel import col, select
+from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from service.db import new_id
+from service.db import among, new_id
 from service.members.models import Organisation, OrganisationDomain
 from service.members.rules import domain_of, fold_name, organisation_domains
 from service.members.transfer_rows import PersonRow, Values
@@ -57,9 +57,9 @@ async def load_organisations(session: AsyncSession, rows: Sequence[PersonRow], *
     keys = {fold_name(row.texts["organisation"])[:LONGEST_NAME] for row in rows if "organisation" in row.texts}
     keys |= {fold_name(domain) for domain in domains}
     named = await session.exec(
-        select(Organisation.name_key, Organisation.id, Organisation.merged_into_id).where(col(Organisation.name_key).in_(keys))
+        select(Organisation.name_key, Organisation.id, Organisation.merged_into_id).where(among(session, Organisation.name_key, keys))
     )
     held = await session.exec(
-        select(OrganisationDomain.domain, OrganisationDomain.organisation_id).where(col(OrganisationDomain.domain).in_(domains))
+        select(OrganisationDomain.domain, OrganisationDomain.organisation_id).where(among(session, OrganisationDomain.domain, domains))
     )
     return BatchOrganisations({key: merged or own for key, own, merged in named}, dict(held.all()), now=now)

@@ -7,13 +7,12 @@ from datetime import datetime
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from service.db import among
 from service.members.models import Member
 from service.members.rules import MemberStatus, email_key
 from service.members.standing import set_status
 from service.messages.models import Suppression
 from service.messages.rules import Stop, SuppressionPurpose, SuppressionReason
-
-LOOKUP_CHUNK = 500
 
 _STANDING_AFTER = {
     SuppressionReason.UNSUBSCRIBE: MemberStatus.UNSUBSCRIBED,
@@ -99,17 +98,15 @@ async def lift(
 async def stops_for(session: AsyncSession, email_keys: Sequence[str]) -> dict[str, tuple[Stop, ...]]:
     """The suppressions in force, by folded address; addresses without any are absent."""
     by_hash = {suppression_hash(key): key for key in email_keys}
-    hashes = list(by_hash)
     found: dict[str, tuple[Stop, ...]] = {}
-    for start in range(0, len(hashes), LOOKUP_CHUNK):
-        rows = await session.exec(
-            select(Suppression.email_hash, Suppression.purpose, Suppression.reason).where(
-                col(Suppression.email_hash).in_(hashes[start : start + LOOKUP_CHUNK]), col(Suppression.lifted_at).is_(None)
-            )
+    rows = await session.exec(
+        select(Suppression.email_hash, Suppression.purpose, Suppression.reason).where(
+            among(session, Suppression.email_hash, by_hash), col(Suppression.lifted_at).is_(None)
         )
-        for digest, purpose, reason in rows:
-            key = by_hash[digest]
-            found[key] = (*found.get(key, ()), Stop(SuppressionPurpose(purpose), SuppressionReason(reason)))
+    )
+    for digest, purpose, reason in rows:
+        key = by_hash[digest]
+        found[key] = (*found.get(key, ()), Stop(SuppressionPurpose(purpose), SuppressionReason(reason)))
     return found
 
 

@@ -1,9 +1,10 @@
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import select
 
 from service.auth.models import ApiKey, AuditEntry
-from service.db import Database, after_commit, database_now, insert_new, look_over
+from service.db import Database, after_commit, among, database_now, insert_all, insert_new, look_over
 from service.queue import ring_after_commit
 from tests.fakes import NOW, RecordingQueue
 
@@ -69,6 +70,41 @@ async def test_rows_that_are_there_already_are_left_alone(database: Database) ->
         await insert_new(session, ApiKey, [dict(rows[0], id=rows[1]["id"], name="changed"), rows[1]], unique=["key_hash"])
     async with database.reading() as session:
         assert sorted((await session.exec(select(ApiKey.name))).all()) == ["a", "b"]
+
+
+async def test_many_rows_go_in_together_with_all_that_is_checked_of_one(database: Database) -> None:
+    rows = [key(f"k{number}").model_dump() for number in range(40)]
+    async with database.transaction() as session:
+        await insert_all(session, ApiKey, rows)
+    for wrong in (rows[:30], [*[key(f"n{number}").model_dump() for number in range(30)], key("k7").model_dump()]):
+        with pytest.raises(IntegrityError) as refused:
+            async with database.transaction() as session:
+                await insert_all(session, ApiKey, wrong)
+        assert "k7" not in str(refused.value)  # errors reach the log; rows are people's data
+    async with database.reading() as session:
+        found = (await session.exec(select(ApiKey).order_by(ApiKey.id))).all()
+    assert [row.model_dump() for row in found] == sorted(rows, key=lambda row: row["id"])
+
+
+async def test_rows_put_in_first_are_undone_with_the_rest(database: Database) -> None:
+    async def fails() -> None:
+        async with database.transaction() as session:
+            await insert_all(session, ApiKey, [key(f"k{number}").model_dump() for number in range(40)])
+            raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        await fails()
+    async with database.reading() as session:
+        assert (await session.exec(select(ApiKey))).all() == []
+
+
+async def test_many_texts_are_looked_up_at_once(database: Database) -> None:
+    async with database.transaction() as session:
+        session.add_all([key("a"), key("b, c"), key("d'{}")])
+    async with database.reading() as session:
+        for wanted in ({"a"}, {"a", "b, c", "d'{}", "e"}, set[str]()):
+            found = (await session.exec(select(ApiKey.name).where(among(session, ApiKey.name, wanted)))).all()
+            assert set(found) == wanted - {"e"}
 
 
 async def test_calls_after_commit_run_once(database: Database) -> None:
