@@ -304,7 +304,7 @@ class Settings(BaseSettings):
         url = self.database_url.get_secret_value() or f"sqlite:///{self.var_dir / 'kindling.db'}"
         for plain, driver in (("sqlite", "sqlite+aiosqlite"), ("postgresql", "postgresql+asyncpg"), ("postgres", "postgresql+asyncpg")):
             if url.startswith(f"{plain}://"):
-                return driver + url[len(plain) :]
+                return driver + (url if plain == "sqlite" else _asked_of_asyncpg(url))[len(plain) :]
         if url.startswith(("sqlite+aiosqlite://", "postgresql+asyncpg://")):
             return url
         raise SettingsProblem("DATABASE_URL must start with sqlite:/// or postgresql://")
@@ -324,6 +324,17 @@ class Settings(BaseSettings):
         made on first run and kept in `VAR_DIR/secret_key` (mode 600)."""
         given = [part.strip() for part in self.secret_key.get_secret_value().split(",") if part.strip()]
         return given or [kept_secret(self.var_dir / "secret_key")]
+
+
+def _asked_of_asyncpg(url: str) -> str:
+    """PostgreSQL's own word for TLS, as clouds write it, in the driver's. Raises SettingsProblem for what the driver does not take."""
+    before, at, place = url.rpartition("@")
+    server, _, query = place.partition("?")
+    asked = {("ssl" if name == "sslmode" else name): value for name, _, value in (pair.partition("=") for pair in query.split("&") if pair)}
+    unknown = sorted(asked.keys() - {"host", "port", "ssl", "target_session_attrs"})
+    if unknown:
+        raise SettingsProblem(f"DATABASE_URL asks for what can't be had here: leave out {', '.join(unknown)} behind the question mark")
+    return before + at + server + ("?" if asked else "") + "&".join(f"{name}={value}" for name, value in asked.items())
 
 
 def kept_secret(path: Path) -> str:

@@ -47,6 +47,8 @@ def test_nothing_needs_to_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
         ("COMMUNITY_NAME", "Falls\nBcc: everybody", "one line"),
         ("ADMIN_KEY", "short", "32"),
         ("SECRET_KEY_FILE", "/nowhere/key", "can't be read"),
+        ("DATABASE_URL", "mysql://localhost/k", "postgresql://"),
+        ("DATABASE_URL", "postgresql://u:p@h/k?sslmode=require&channel_binding=require", "leave out channel_binding"),
         ("SMTP_URL", "mail.example.org", "smtps://"),
         ("SMTP_URL", "smtp://", "smtps://"),
     ],
@@ -55,11 +57,23 @@ def test_a_value_that_makes_no_sense_stops_the_start_and_names_the_mend(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, mend: str
 ) -> None:
     with pytest.raises(SettingsProblem) as problem:
-        loaded(monkeypatch, **{name: value})
+        _ = loaded(monkeypatch, **{name: value}).database
     text = str(problem.value)
     assert text.startswith(name)
     assert mend in text
     assert "\n" not in text
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ("postgres://u:p@h/k?sslmode=require", "postgresql+asyncpg://u:p@h/k?ssl=require"),
+        ("postgresql://u:p?a=b@h:5433/k", "postgresql+asyncpg://u:p?a=b@h:5433/k"),
+        ("postgresql:///k?host=/run/pg&sslmode=disable", "postgresql+asyncpg:///k?host=/run/pg&ssl=disable"),
+    ],
+)
+def test_a_database_address_is_taken_as_clouds_write_it(monkeypatch: pytest.MonkeyPatch, given: str, taken: str) -> None:
+    assert loaded(monkeypatch, DATABASE_URL=given).database == taken
 
 
 @pytest.mark.parametrize("missing", ["SECRET_KEY", "DATABASE_URL", "PUBLIC_URL", "MAILCHIMP_API_KEY", "MAILCHIMP_AUDIENCE_ID"])
