@@ -30,9 +30,10 @@ class ApiKey(SQLModel, table=True):
 
 
 class AuditEntry(SQLModel, table=True):
-    """Who did what, append-only; ids and field names, no personal data."""
+    """Who did what, append-only: the database has a trigger for it. Ids and field names, no personal data."""
 
     __tablename__ = "audit_entry"
+    __table_args__ = {"info": {"append_only": True}}
 
     id: UUID = Field(default_factory=new_id, primary_key=True)
     at: datetime = Field(index=True)

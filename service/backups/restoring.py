@@ -5,7 +5,7 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import MetaData, Table, bindparam, delete, exists, insert, select, update
+from sqlalchemy import MetaData, Table, bindparam, delete, exists, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.backups.form import Header, Row, header_of, lines_of, reader_of
@@ -39,7 +39,9 @@ async def restore_backup(database: Database, tables: MetaData, file: Path, *, re
 async def _make_room(connection: AsyncConnection, tables: MetaData, *, replace: bool) -> None:
     written, worked_out = parted_tables(tables)
     for table in reversed(written):
-        if replace:
+        if replace and table.info.get("append_only"):
+            await _empty_append_only(connection, table)
+        elif replace:
             await connection.execute(delete(table))
         elif (await connection.execute(select(exists(select(table))))).scalar_one():
             raise Conflict(
@@ -47,6 +49,21 @@ async def _make_room(connection: AsyncConnection, tables: MetaData, *, replace: 
             )
     for table in worked_out:  # last: emptying the others writes into them
         await connection.execute(delete(table))
+
+
+async def _empty_append_only(connection: AsyncConnection, table: Table) -> None:
+    """Remove rows that a trigger keeps from being removed one by one; the trigger stays."""
+    if connection.dialect.name == "postgresql":
+        await connection.execute(text(f"TRUNCATE {table.name}"))
+        return
+    kept = (
+        await connection.execute(text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = :of"), {"of": table.name})
+    ).all()
+    for name, _ in kept:
+        await connection.execute(text(f"DROP TRIGGER {name}"))
+    await connection.execute(delete(table))
+    for _, sql in kept:
+        await connection.exec_driver_sql(sql)
 
 
 async def _fill(connection: AsyncConnection, tables: MetaData, header: Header, lines: Iterator[Any], on_rows: OnRows) -> int:

@@ -2,6 +2,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import col, select
 
 from service.auth.keys import ensure_bootstrap_key
@@ -188,7 +189,14 @@ async def test_audit_entries_are_never_changed(api: Api) -> None:
         async with api.parts.database.transaction() as session:
             await session.delete((await session.exec(select(AuditEntry))).one())
 
+    async def past_the_models(statement: str) -> None:
+        async with api.parts.database.transaction() as session:
+            await (await session.connection()).exec_driver_sql(statement)
+
     for attempt in (change, remove):
         with pytest.raises(RuntimeError, match="never changed"):
             await attempt()
+    for statement in ("UPDATE audit_entry SET actor = 'somebody else'", "DELETE FROM audit_entry"):
+        with pytest.raises(DBAPIError, match="never changed"):
+            await past_the_models(statement)
     assert len((await api.admin.get("audit")).json()["items"]) == 1

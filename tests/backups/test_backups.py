@@ -8,8 +8,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
+from sqlalchemy.exc import DBAPIError
 
+from service.auth.audit import record
 from service.backups.restoring import restore_backup
 from service.backups.writing import write_backup
 from service.db import Database, parted_tables
@@ -48,6 +50,7 @@ async def fill(database: Database) -> None:
         # sorts before the one it points at, as an id made by an older clock would
         merged.id = type(into.id)(int=1)
         session.add(merged)
+        record(session, actor="test", action="merge_organisations", subject_type="organisation", subject_id=into.id, now=NOW)
 
 
 async def rows_of(database: Database) -> dict[str, list[Any]]:
@@ -98,6 +101,9 @@ async def test_a_database_with_something_in_it_is_overwritten_only_when_asked(da
         session.add(Organisation(name="Late", name_key="late", created_at=NOW))
     await restore_backup(database, metadata, file, revision=revision, replace=True, on_rows=silent)
     assert await rows_of(database) == before
+    with pytest.raises(DBAPIError, match="never changed"):  # what guards the audit trail is there again
+        async with database.transaction() as session:
+            await (await session.connection()).execute(delete(metadata.tables["audit_entry"]))
 
 
 @pytest.mark.parametrize("fault", ["cut", "half", "other", "older"])
