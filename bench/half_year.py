@@ -31,7 +31,7 @@ from sandbox.server import RunningSandbox, running_sandbox
 from service.app import create_app
 from service.auth.keys import create_key
 from service.auth.rules import Role
-from service.backlog import backlog
+from service.backlog.counts import backlog
 from service.bootstrap import open_parts
 from service.cli.up import prepare, set_up_sandbox
 from service.embedded import free_port

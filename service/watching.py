@@ -9,7 +9,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.audience.models import SyncCursor
-from service.backlog import Backlog, backlog
+from service.backlog.counts import Backlog, backlog
 from service.campaigns.models import Campaign, CampaignStep
 from service.members.models import Erasure
 from service.messages.models import Delivery

@@ -17,6 +17,25 @@ ROUTES = {"service.areas.api_v1", "service.areas.console", "service.areas.pages"
 """Read at the first request for one of them."""
 NOT_FOR_HELP = HEAVY | {"fastapi", "pydantic", "redis", "sqlalchemy", "uvicorn"}
 
+NOT_FOR_WORK = {
+    "click",
+    "fastapi",
+    "imaplib",
+    "matplotlib",
+    "numpy",
+    "pygments",
+    "rich",
+    "starlette",
+    "tokenizers",
+    "typer",
+    "uvicorn",
+    "xlsxwriter",
+}
+"""A worker has no routes and no screen."""
+HOLIDAY = (
+    "from datetime import date\nfrom service.messages.bank_holidays import is_bank_holiday\nassert is_bank_holiday(date(2026, 12, 25))"
+)
+
 
 def loaded_by(program: str) -> set[str]:
     told = subprocess.run([sys.executable, "-c", f"{program}\nimport sys\nprint(*sys.modules)"], capture_output=True, text=True, check=True)
@@ -41,8 +60,10 @@ asyncio.run(main())
     [
         (OPENED, HEAVY | ROUTES),
         ("import service.cli.commands", NOT_FOR_HELP),
+        ("import workers.__main__", NOT_FOR_WORK),
+        (HOLIDAY, {"holidays.countries", "holidays.countries.france"}),
     ],
-    ids=["serve", "help"],
+    ids=["serve", "help", "worker", "bank holidays"],
 )
 def test_a_start_does_not_wait_for_what_it_does_not_need(program: str, unwanted: set[str], tmp_path: Path) -> None:
     assert loaded_by(program.replace("{folder}", str(tmp_path))) & unwanted == set()

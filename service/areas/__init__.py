@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 
 from fastapi import APIRouter
+from fastapi.routing import iter_route_contexts
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
@@ -39,7 +40,9 @@ class Area(BaseRoute):
         """The routes, read now if they are not yet."""
         with self._lock:
             if self._router is None:
-                self._router = self._read()
+                router = self._read()
+                list(iter_route_contexts(router.routes))  # FastAPI works out what each takes now, not while somebody waits
+                self._router = router
             return self._router
 
 

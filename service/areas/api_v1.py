@@ -6,7 +6,7 @@ import service.tables  # noqa: F401  # a table may point at any other
 from service.audience import api as audience_api
 from service.auth import api as auth_api
 from service.auth.access import guard
-from service.backlog import router as backlog_router
+from service.backlog import api as backlog_api
 from service.briefing import api as briefing_api
 from service.engagement import members_api as engagement_api
 from service.engagement import replies_api
@@ -60,7 +60,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     offered_times.router,
     stored_api.router,
     outgoing_api.router,
-    backlog_router,
+    backlog_api.router,
 )
 
 

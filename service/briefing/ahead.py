@@ -13,7 +13,7 @@ from service.briefing.scene import MANY_QUIET, Scene, many, name_of, quoted
 from service.events.models import Attendance, Event, EventStatus
 from service.leadership.rules import GROUPS, agenda_prompt
 from service.leadership.terms import gaps_now, holders
-from service.messages.quiet_hours import is_bank_holiday
+from service.messages.bank_holidays import is_bank_holiday
 from service.newsletter.models import ContentItem
 from service.newsletter.rules import ContentStatus, EditionStatus
 from service.newsletter.words import item_text

@@ -14,7 +14,7 @@ from service.briefing.models import Facilitator, FacilitatorLeave, WeekClaim
 from service.db import insert_new
 from service.errors import Conflict, InvalidInput, NotFound
 from service.members.rules import email_key, read_address
-from service.messages.quiet_hours import is_bank_holiday
+from service.messages.bank_holidays import is_bank_holiday
 from service.settings import Settings
 
 

@@ -9,9 +9,9 @@ from service.leadership.facts import facts_for
 from service.leadership.rules import GROUPS
 from service.leadership.terms import Holder, holders, keep_in_step
 from service.members.rules import LeadershipRole
+from service.messages.bank_holidays import is_bank_holiday
 from service.messages.once_a_day import next_free
 from service.messages.outbox import Recipient, delivery_by_key, letter_to, queue_message
-from service.messages.quiet_hours import is_bank_holiday
 from service.messages.rules import MessageKind
 from service.parts import Parts
 from service.rendering import Draft

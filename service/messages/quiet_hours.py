@@ -6,9 +6,9 @@ Confirmations and mail to facilitators: at once. Welcomes: 07:00 to 20:00. Nudge
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cache
 from zoneinfo import ZoneInfo
 
+from service.messages.bank_holidays import is_bank_holiday
 from service.messages.rules import ASKED_FOR, TO_FACILITATOR, MessageKind, SuppressionPurpose, purpose_of
 
 
@@ -51,15 +51,3 @@ def next_allowed(kind: MessageKind, now: datetime, zone: ZoneInfo) -> datetime:
 
 def _is_open_day(hours: Hours, day: date) -> bool:
     return day.weekday() in hours.weekdays and (hours.bank_holidays or not is_bank_holiday(day))
-
-
-@cache
-def _english_bank_holidays(year: int) -> frozenset[date]:
-    import holidays  # noqa: PLC0415  # takes long to load; a process that sends nothing needs none
-
-    return frozenset(holidays.country_holidays("GB", subdiv="ENG", years=year))
-
-
-def is_bank_holiday(day: date) -> bool:
-    """Is the day a bank holiday in England?"""
-    return day in _english_bank_holidays(day.year)

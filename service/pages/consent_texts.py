@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from service.languages import translations
+
 
 @dataclass(frozen=True, slots=True)
 class ConsentText:
@@ -52,3 +54,9 @@ TEXTS = {
 def join_text(*, asks_measuring: bool) -> ConsentText:
     """What the join page asks: measuring only where opens and clicks are measured at all."""
     return JOIN if asks_measuring else JOIN_WITHOUT_MEASURING
+
+
+def as_shown(text: str, version: str) -> str:
+    """A consent text in the words that were shown with this version."""
+    code = version.partition(".")[2]
+    return translations(code).gettext(text) if code and text else text

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
-from service.languages import ENGLISH, available, translations, written_in
+from service.languages import ENGLISH, available, written_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,3 @@ def version_shown(version: str) -> str:
     """The version of a consent text as it was shown, for the proof: `join-2`, or `join-2.cy` in Welsh."""
     code = spoken().code
     return version if code == ENGLISH else f"{version}.{code}"
-
-
-def as_shown(text: str, version: str) -> str:
-    """A consent text in the words that were shown with this version."""
-    code = version.partition(".")[2]
-    return translations(code).gettext(text) if code and text else text

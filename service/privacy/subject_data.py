@@ -17,8 +17,7 @@ from service.members.rules import MemberStatus, email_key
 from service.members.standing import get_member
 from service.messages.models import Delivery, Message, Suppression
 from service.messages.suppressions import suppression_hash
-from service.pages.consent_texts import TEXTS
-from service.pages.languages import as_shown
+from service.pages.consent_texts import TEXTS, as_shown
 from service.privacy.blanking import addresses_of
 from service.privacy.sign_ins import sessions_of, sign_ins
 from service.privacy.traces import raw_reports

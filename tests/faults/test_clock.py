@@ -5,7 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from service.messages.quiet_hours import is_bank_holiday, next_allowed
+from service.messages.bank_holidays import is_bank_holiday
+from service.messages.quiet_hours import next_allowed
 from service.messages.rules import MessageKind
 from service.newsletter.rules import EditionFacts, EditionStatus, Verdict, what_is_due
 from service.newsletter.slots import next_slot, week_of

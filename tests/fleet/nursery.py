@@ -18,7 +18,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import httpx
 from fastapi import FastAPI
 from sqlalchemy.orm import configure_mappers
 
@@ -26,13 +25,14 @@ import bench.sync
 import sandbox.__main__ as sandbox_program
 import workers.__main__ as worker_program
 from service.app import create_app
+from service.areas import read_all
 from service.bootstrap import make_renderer, open_parts_with_redis
 from service.cli import main as kindling
 from service.cli.serving import ensure_given_admin_key
 from service.cli.serving import run as serve
 from service.embedded import die_with_parent
 from service.logs import configure_logs
-from service.messages.quiet_hours import is_bank_holiday
+from service.messages.bank_holidays import is_bank_holiday
 from service.providers.certificates import trusted
 from service.settings import load_settings
 
@@ -48,12 +48,7 @@ LOADED_AT_FIRST_USE = (
 def application() -> FastAPI:
     """The web application with every route in place, for whatever the environment says when it is started."""
     app = create_app(lambda: open_parts_with_redis(load_settings()))
-
-    async def ask_for_what_is_not_there() -> None:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://nursery") as client:
-            await client.get("/healthz/nothing")
-
-    asyncio.run(ask_for_what_is_not_there())  # every route is looked at, and so made ready
+    read_all()
     return app
 
 

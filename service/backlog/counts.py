@@ -2,7 +2,6 @@
 
 from datetime import datetime
 
-from fastapi import APIRouter
 from pydantic import BaseModel
 from sqlalchemy import ColumnElement
 from sqlmodel import SQLModel, col, func, or_, select
@@ -10,7 +9,6 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.campaigns.models import Campaign, CampaignStep
 from service.campaigns.steps import OPEN_STEPS
-from service.deps import NowDep, SessionDep
 from service.jobs.models import Job, JobStatus
 from service.members.models import JoinAsk, JoinRequest, Member
 from service.members.rules import JoinRequestStatus
@@ -18,8 +16,6 @@ from service.messages.models import Delivery, ProviderHalt
 from service.messages.rules import DeliveryStatus
 from service.providers.base import Product
 from service.webhooks.models import WebhookEvent
-
-router = APIRouter(tags=["health"])
 
 
 class Backlog(BaseModel):
@@ -81,9 +77,3 @@ async def backlog(session: AsyncSession, *, now: datetime) -> Backlog:
         + await count(Campaign, col(Campaign.needs_person).is_(True)),
         stopped_products=await count(ProviderHalt),
     )
-
-
-@router.get("/backlog")
-async def show_backlog(session: SessionDep, now: NowDep) -> Backlog:
-    """What a worker has to do just now, and what waits for a person."""
-    return await backlog(session, now=now)
