@@ -3,6 +3,7 @@ ARG PYTHON=3.11
 
 FROM python:${PYTHON}-slim AS packages
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+WORKDIR /build
 RUN python -m venv /venv
 COPY requirements.lock .
 # --no-deps: the lock names everything, and one package (data only) declares dependencies that are never used

@@ -48,6 +48,13 @@ def alerts_for(seen: Watched, stopped: list[ProviderHalt]) -> Iterator[Alert]:
             "They are kept, and figures may lack what they tell.",
             "Look at them under GET /api/v1/webhook-events and try them again.",
         )
+    if seen.endpoints_stopped:
+        yield Alert(
+            "endpoints",
+            "Another system is told nothing any more",
+            f"Outgoing webhooks stopped: {seen.endpoints_stopped}. Calls failed for five days, or the other side says that it is gone.",
+            "GET /api/v1/webhook-endpoints says which and why: mend the other side and start it again, or remove it.",
+        )
     if not stopped and seen.oldest_due is not None and seen.oldest_due > LATE_SECONDS:
         yield Alert(
             "late",

@@ -34,6 +34,7 @@ class _Snapshot(Collector):
         yield _gauge(
             "kindling_webhooks_parked", "Reports that could not be applied and wait for a person.", [((), self._seen.webhooks_parked)]
         )
+        yield _gauge("kindling_endpoints_stopped", "Other systems that are told nothing any more.", [((), self._seen.endpoints_stopped)])
         yield _gauge("kindling_erasures_waiting", "Erasures Mailchimp has not confirmed yet.", [((), self._seen.erasures_waiting)])
         lately = [((kind, status), count) for (kind, status), count in sorted(self._seen.lately.items())]
         yield _gauge("kindling_deliveries_last_day", "Deliveries made in the last 24 hours, as they stand.", lately, ["kind", "status"])

@@ -14,7 +14,9 @@ from service.campaigns.models import Campaign, CampaignStep
 from service.members.models import Erasure
 from service.messages.models import Delivery
 from service.messages.rules import DeliveryStatus
+from service.outgoing.endpoints import stopped_count
 from service.providers.base import Product
+from service.webhooks.inbox import parked_count
 from service.webhooks.models import WebhookEvent
 
 LATELY = timedelta(days=1)
@@ -33,6 +35,8 @@ class Watched:
     oldest_due: float | None
     oldest_webhook: float | None
     webhooks_parked: int
+    endpoints_stopped: int
+    """Other systems that are told nothing any more, since calls to them failed for days."""
     erasures_waiting: int
     since_webhook: float | None
     since_tick: float | None
@@ -50,14 +54,14 @@ async def watch(session: AsyncSession, *, now: datetime) -> Watched:
     """Look once, through indexes only: cheap however much has been sent."""
     waiting = (col(WebhookEvent.handled_at).is_(None), col(WebhookEvent.parked_at).is_(None))
     due = (Delivery.status == DeliveryStatus.QUEUED, Delivery.provider != Product.MARKETING, col(Delivery.due_at) <= now)
-    parked = (col(WebhookEvent.handled_at).is_(None), col(WebhookEvent.parked_at).is_not(None))
     cursors = {c.name: c.run_at for c in await session.exec(select(SyncCursor).where(col(SyncCursor.name).in_([TICK, PULL])))}
     polled = (await session.exec(select(func.max(Campaign.polled_at)).where(Campaign.step == CampaignStep.SENT))).one()
     return Watched(
         backlog=await backlog(session, now=now),
         oldest_due=_age((await session.exec(select(func.min(Delivery.due_at)).where(*due))).one(), now),
         oldest_webhook=_age((await session.exec(select(func.min(WebhookEvent.received_at)).where(*waiting))).one(), now),
-        webhooks_parked=int((await session.exec(select(func.count()).select_from(WebhookEvent).where(*parked))).one()),
+        webhooks_parked=await parked_count(session),
+        endpoints_stopped=await stopped_count(session),
         erasures_waiting=int((await session.exec(select(func.count()).select_from(Erasure).where(col(Erasure.done_at).is_(None)))).one()),
         since_webhook=_age(await _last_webhook(session), now),
         since_tick=_age(cursors.get(TICK), now),

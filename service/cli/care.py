@@ -13,6 +13,7 @@ from service.db import database_now
 from service.measures.closing import closed_quarters, explained_by_late_signs, recompute_differences
 from service.messages.halts import halts
 from service.migrations import revisions
+from service.outgoing.endpoints import stopped_count
 from service.parts import Parts
 from service.providers.base import Product, ProviderError
 from service.providers.build import MailchimpProviders
@@ -69,7 +70,7 @@ async def _database(parts: Parts) -> AsyncIterator[Finding]:
         return
     async with parts.database.reading() as session:
         difference = abs(await database_now(session) - parts.clock.now())
-        stopped = await halts(session)
+        stopped, deaf = await halts(session), await stopped_count(session)
     rehearsal = parts.settings.clock_file is not None
     fits = rehearsal or difference < MOST_CLOCK_DIFFERENCE
     detail = "moved by CLOCK_FILE for a rehearsal" if rehearsal else f"{difference.total_seconds():.1f} s from the database's"
@@ -81,6 +82,9 @@ async def _database(parts: Parts) -> AsyncIterator[Finding]:
             f"stopped since {row.since:%Y-%m-%d %H:%M} UTC: {row.title}" + (f" (reference {row.instance})" if row.instance else ""),
             "Mend the key or account." + (" Mailchimp's support asks for the reference." if row.instance else ""),
         )
+    if deaf:
+        mend = "GET /api/v1/webhook-endpoints says which and why: mend the other side and start it again, or remove it."
+        yield Finding("outgoing webhooks", False, f"{deaf} were stopped, since calls failed for days", mend)
     async for finding in _quarters(parts):
         yield finding
 

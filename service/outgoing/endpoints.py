@@ -5,6 +5,7 @@ import secrets
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from sqlalchemy import func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -32,6 +33,12 @@ async def get_endpoint(session: AsyncSession, endpoint_id: UUID) -> OutgoingEndp
     if found is None:
         raise NotFound("There is no such endpoint.")
     return found
+
+
+async def stopped_count(session: AsyncSession) -> int:
+    """How many endpoints were stopped by themselves: gone, or failing for days. Somebody should look why."""
+    stopped = (col(OutgoingEndpoint.stopped_at).is_not(None), OutgoingEndpoint.stopped_reason != BY_HAND)
+    return int((await session.exec(select(func.count()).select_from(OutgoingEndpoint).where(*stopped))).one())
 
 
 async def add_endpoint(session: AsyncSession, body: EndpointCreate, *, now: datetime) -> OutgoingEndpoint:

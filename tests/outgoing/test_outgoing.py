@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import pytest_asyncio
-from standardwebhooks import Webhook, WebhookVerificationError
+from standardwebhooks import WebhookVerificationError
 
 from service.db import Database
 from service.engagement.models import Reply
@@ -22,6 +23,7 @@ from service.outgoing.endpoints import make_secret
 from service.outgoing.noticing import notice
 from service.outgoing.rules import WAITS, is_dead, next_try
 from tests.api_client import Api, make_parts, open_api
+from tests.docs.readme import ROOT
 from tests.fakes import NOW, FrozenClock, RecordingQueue
 
 PUBLIC = "http://203.0.114.9/kindling"
@@ -132,12 +134,15 @@ async def test_signatures_are_those_of_the_specification_and_both_secrets_count_
     assert signed == [2, 1]
 
 
-def test_a_receiver_verifies_what_we_sign_and_refuses_what_was_changed() -> None:
-    secret, body = make_secret(), '{"type":"test"}'
-    headers = signed_headers("msg_1", body, (make_secret(), secret), now=datetime.now(UTC))
-    assert Webhook(secret).verify(body, headers) == {"type": "test"}
+def test_the_check_in_the_documents_takes_what_we_sign_and_refuses_what_was_changed() -> None:
+    page = (ROOT / "docs" / "outgoing-webhooks.md").read_text(encoding="utf-8")
+    written: dict[str, Any] = {}
+    exec(page.split("```python\n")[1].split("```")[0], written)  # noqa: S102  # as a reader would copy it
+    check, secret, body = written["check"], make_secret(), b'{"type":"test"}'
+    headers = signed_headers("msg_1", body.decode(), (make_secret(), secret), now=datetime.now(UTC))
+    assert check(secret, headers, body) == {"type": "test"}
     with pytest.raises(WebhookVerificationError):
-        Webhook(secret).verify(body.replace("test", "more"), headers)
+        check(secret, headers, body.replace(b"test", b"more"))
 
 
 async def test_what_did_not_arrive_is_tried_again_under_the_same_id(api: Api, receiver: Receiver, tell: Tell, clock: FrozenClock) -> None:

@@ -15,6 +15,8 @@ from service.messages.halts import halt
 from service.messages.models import Delivery
 from service.messages.rules import MessageKind
 from service.messages.sending import deliver_due
+from service.outgoing.endpoints import add_endpoint, change_endpoint
+from service.outgoing.models import EndpointCreate, EndpointUpdate
 from service.parts import Parts
 from service.providers.base import Misconfigured, OutcomeUnknown, Product
 from service.upkeep import daily_upkeep
@@ -101,6 +103,18 @@ async def test_a_product_that_stopped_is_told_once_a_day(parts: Parts, clock: Fr
         await alert_facilitator(parts, now=clock.now())
     [told] = await alerts(parts)
     assert told.key.startswith(f"alert:stopped:{Product.MARKETING}")
+
+
+async def test_another_system_that_is_told_nothing_any_more_is_told_of_and_one_stopped_by_hand_is_not(
+    parts: Parts, client: httpx.AsyncClient, clock: FrozenClock
+) -> None:
+    async with parts.database.transaction() as session:
+        gone, by_hand = [await add_endpoint(session, EndpointCreate(url="https://hooks.example.org/"), now=clock.now()) for _ in range(2)]
+        gone.stopped_at, gone.stopped_reason = clock.now(), "no call arrived"
+        await change_endpoint(session, by_hand.id, EndpointUpdate(active=False), now=clock.now())
+    await alert_facilitator(parts, now=clock.now())
+    assert [row.key.split(":")[1] for row in await alerts(parts)] == ["endpoints"]
+    assert (await numbers(client))["kindling_endpoints_stopped"] == 1
 
 
 async def test_silence_of_mailchimp_after_sending_is_told(parts: Parts, clock: FrozenClock) -> None:
