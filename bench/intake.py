@@ -11,19 +11,18 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-import httpx
 from sqlalchemy import delete, select
 
 from bench.anymail_peer import PATH, python_of_peer, running_peer
 from bench.book import Figure, keep
 from bench.importing import empty
 from bench.limits import seconds_of_bulk
+from bench.posting import post_over, request_of
 from bench.starting import ROOT, started
 from service.db import Database, new_id
 from service.embedded import EmbeddedRedis, free_port
@@ -59,28 +58,14 @@ def _item(kind: str, number: int) -> dict[str, Any]:
     return {"event": kind, "_id": mail, "ts": ts, "msg": message, **more}
 
 
-async def post_all(port: int, bodies: list[tuple[bytes, str]], path: str = "/webhooks/transactional") -> tuple[float, float]:
+async def post_all(port: int, bodies: Sequence[tuple[bytes, str]], path: str = "/webhooks/transactional") -> tuple[float, float]:
     """Seconds until every batch but the first few has its 200, and the seconds within which 99 of 100 had theirs."""
-    left = iter(bodies)
-    waits: list[float] = []
-
-    async def lane(client: httpx.AsyncClient, most: int | None = None) -> None:
-        for body, signature in islice(left, most):
-            asked = time.perf_counter()
-            answer = await client.post(
-                path,
-                content=body,
-                headers={SIGNATURE_HEADER: signature, "Content-Type": "application/x-www-form-urlencoded"},
-            )
-            waits.append(time.perf_counter() - asked)
-            assert answer.status_code == 200, answer.text
-
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as client:
-        await lane(client, AT_ONCE)  # a first few, so that both sides have loaded what they need
-        waits.clear()
-        begun = time.perf_counter()
-        await asyncio.gather(*(lane(client) for _ in range(AT_ONCE)))
-        return time.perf_counter() - begun, sorted(waits)[len(waits) * 99 // 100]
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    requests = [request_of(path, port, body, {**form, SIGNATURE_HEADER: signature}) for body, signature in bodies]
+    await post_over(port, requests[:AT_ONCE], lanes=1)  # a first few, so that both sides have loaded what they need
+    begun = time.perf_counter()
+    waits = await post_over(port, requests[AT_ONCE:], lanes=AT_ONCE)
+    return time.perf_counter() - begun, sorted(waits)[len(waits) * 99 // 100]
 
 
 async def measure(kind: str, events: int) -> list[Figure]:

@@ -31,10 +31,12 @@ def get_parts(request: Request) -> Parts:
     return parts
 
 
-PartsDep = Annotated[Parts, Depends(get_parts)]
+# These are coroutines though they wait for nothing: FastAPI sends a plain function to another thread and back, at every request.
+# They ask the request, not each other: a dependency of a dependency is worked out again for each of 290 routes at every start.
 
 
-# These ask the request, not each other: a dependency of a dependency is worked out again for each of 290 routes at every start.
+async def _parts(request: Request) -> Parts:
+    return get_parts(request)
 
 
 async def _session(request: Request) -> AsyncIterator[AsyncSession]:
@@ -49,18 +51,19 @@ async def _session(request: Request) -> AsyncIterator[AsyncSession]:
         parts.passing("request.committed")
 
 
-def _now(request: Request) -> datetime:
+async def _now(request: Request) -> datetime:
     return get_parts(request).clock.now()
 
 
-def _queue(request: Request) -> Queue:
+async def _queue(request: Request) -> Queue:
     return get_parts(request).queue
 
 
-def _settings(request: Request) -> Settings:
+async def _settings(request: Request) -> Settings:
     return get_parts(request).settings
 
 
+PartsDep = Annotated[Parts, Depends(_parts)]
 SessionDep = Annotated[AsyncSession, Depends(_session, scope="function")]
 """One transaction for a request that changes things, committed before the response; a reading session for GET and HEAD."""
 NowDep = Annotated[datetime, Depends(_now)]
@@ -83,7 +86,7 @@ class PageRequest:
             raise BAD_CURSOR from error
 
 
-def _page(
+async def _page(
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT, cursor: Annotated[str | None, Query(max_length=200)] = None
 ) -> PageRequest:
     if cursor is None:
@@ -95,10 +98,10 @@ def _page(
     return PageRequest(limit, after)
 
 
-def _long_page(
+async def _long_page(
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = MAX_LIMIT, cursor: Annotated[str | None, Query(max_length=200)] = None
 ) -> PageRequest:
-    return _page(limit, cursor)
+    return await _page(limit, cursor)
 
 
 PageDep = Annotated[PageRequest, Depends(_page)]

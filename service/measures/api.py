@@ -23,7 +23,7 @@ from service.measures.windows import Window
 router = APIRouter(tags=["measures"])
 
 
-def _frame(settings: SettingsDep) -> Frame:
+async def _frame(settings: SettingsDep) -> Frame:
     return Frame(settings.zone, settings.base_url)
 
 

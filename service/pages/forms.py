@@ -82,7 +82,7 @@ def _storable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def client_ip(request: Request) -> str:
+async def client_ip(request: Request) -> str:
     """Where the request came from, for the proof of consent; empty when unknown."""
     try:
         return str(ip_address(request.client.host.partition("%")[0])) if request.client else ""
