@@ -1,25 +1,23 @@
 """Engine, sessions and transactions for SQLite and PostgreSQL. Only this file commits; imports nothing of the features."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
-from itertools import chain
 from typing import Any
 from uuid import UUID
 
+import uuid_utils
 import uuid_utils.compat
-from sqlalchemy import ARRAY, JSON, ColumnElement, Connection, Dialect, MetaData, String, Table, any_, bindparam, event, text
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ARRAY, JSON, ColumnElement, Connection, MetaData, String, Table, any_, bindparam, event, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel import SQLModel, col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.copying import copy_in
+from service.inserts import driver_insert, insert_statement
 
 SQLModel.metadata.naming_convention = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -38,10 +36,9 @@ WORKED_OUT = {"info": {"worked_out": True}}
 BUSY_TIMEOUT_MS = 60_000
 POOL_SIZE = 10
 WRITE_CHECK_SECONDS = 5.0
-SQLITE_ROWS = 100
-"""Rows in one statement: few enough for any table (32,766 values at most), and mostly the same statement, which SQLite then knows."""
 COPIED_ROWS = 20
 """From so many rows on, PostgreSQL is given a stream of them."""
+NOTHING: Mapping[str, Any] = {}
 AfterCommit = Callable[[], Awaitable[None]]
 _in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
 
@@ -49,6 +46,11 @@ _in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
 def new_id() -> UUID:
     """A fresh UUIDv7: ids sort by the time they were made."""
     return uuid_utils.compat.uuid7()
+
+
+def new_row_id() -> object:
+    """The same for a row of `insert_new` that nobody looks at before: made five times as fast, and no `UUID` of Python's."""
+    return uuid_utils.uuid7()
 
 
 def parted_tables(metadata: MetaData) -> tuple[list[Table], list[Table]]:
@@ -185,88 +187,35 @@ async def look_over(session: AsyncSession, *models: type[SQLModel]) -> None:
         await (await session.connection()).exec_driver_sql(f"ANALYZE {names}")
 
 
-async def insert_new(session: AsyncSession, model: type[SQLModel], rows: Sequence[dict[str, Any]], *, unique: Sequence[str]) -> None:
+async def insert_new(
+    session: AsyncSession, model: type[SQLModel], rows: Sequence[Mapping[str, Any]], *, unique: Sequence[str], alike: Mapping[str, Any] = NOTHING
+) -> None:
     """Insert the rows (all with the same columns) whose `unique` columns are not there yet, in one go; the others are left as they are.
+    `alike` holds what every row has besides.
 
-    One prepared statement run for many rows, each made ready here: several times faster than one statement with all the values, and twice
-    as fast as SQLAlchemy makes them ready, which looks at each value of each row as if it knew nothing of the others.
+    Several times faster than SQLAlchemy's own way, which looks at each value of each row as if it knew nothing of the others.
     """
-    await _put_in(session, model, rows, unique=tuple(unique))
+    await _put_in(session, model, rows, unique=tuple(unique), alike=alike)
 
 
-async def insert_all(session: AsyncSession, model: type[SQLModel], rows: Sequence[dict[str, Any]]) -> None:
+async def insert_all(session: AsyncSession, model: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert the rows (all with the same columns) the quickest way there is. Raises IntegrityError for one that is there already."""
-    await _put_in(session, model, rows, unique=())
+    await _put_in(session, model, rows, unique=(), alike=NOTHING)
 
 
-async def _put_in(session: AsyncSession, model: type[SQLModel], rows: Sequence[dict[str, Any]], *, unique: tuple[str, ...]) -> None:
+async def _put_in(
+    session: AsyncSession, model: type[SQLModel], rows: Sequence[Mapping[str, Any]], *, unique: tuple[str, ...], alike: Mapping[str, Any]
+) -> None:
     if not rows:
         return
     connection = await session.connection()
     table: Table = model.__table__  # type: ignore[attr-defined]
-    statement = _insert_statement(table, tuple(rows[0]), unique, connection.dialect)
+    statement = driver_insert(table, (*rows[0], *alike), unique, connection.dialect)
     if statement is None:
-        await connection.execute(_insert(table, unique, connection.dialect), list(rows))
+        await connection.execute(insert_statement(table, unique, connection.dialect), [{**row, **alike} for row in rows])
         return
-    ready = statement.ready(rows)
-    if len(rows) >= COPIED_ROWS and not unique and not is_sqlite(session):
-        await copy_in(connection, table.name, [name for name, _ in statement.columns], ready)
+    if len(rows) >= COPIED_ROWS and not (unique or alike or is_sqlite(session)):
+        await copy_in(connection, table.name, [column.name for column in statement.columns], statement.records(rows))
         return
-    if len(rows) == 1 or not is_sqlite(session):
-        await connection.exec_driver_sql(statement.sql, ready)
-        return
-    # SQLite's driver takes turns with all other threads after each row: a busy process would wait for each
-    for begin in range(0, len(ready), SQLITE_ROWS):
-        part = ready[begin : begin + SQLITE_ROWS]
-        await connection.exec_driver_sql(statement.for_rows(len(part)), tuple(chain.from_iterable(part)))
-
-
-@dataclass(frozen=True, slots=True)
-class _Insert:
-    """A statement of the driver's, and what each of its values goes through on the way (None: nothing)."""
-
-    sql: str
-    columns: tuple[tuple[str, Callable[[Any], Any] | None], ...]
-
-    def for_rows(self, count: int) -> str:
-        """The same for several rows at once."""
-        one = f"({', '.join('?' * len(self.columns))})"
-        return self.sql.replace(f"VALUES {one}", f"VALUES {', '.join([one] * count)}", 1)
-
-    def ready(self, rows: Sequence[dict[str, Any]]) -> list[tuple[Any, ...]]:
-        """The values of each row as the driver takes them."""
-        made = [_ready([row[name] for row in rows], process) for name, process in self.columns]
-        return list(zip(*made, strict=True))
-
-
-def _ready(values: list[Any], process: Callable[[Any], Any] | None) -> list[Any]:
-    if process is None:
-        return values
-    made: list[Any] = []
-    last = done = None
-    for value in values:
-        if value is not last:  # the time of a call, and what is empty in every row, come again and again
-            last, done = value, process(value)
-        made.append(done)
-    return made
-
-
-def insert_into(table: Table, dialect: Dialect) -> sqlite.Insert | postgresql.Insert:
-    """An insert that can say what to do about a row that is there already: each of the two databases has one of its own."""
-    return sqlite.insert(table) if dialect.name == "sqlite" else postgresql.insert(table)
-
-
-def _insert(table: Table, unique: Sequence[str], dialect: Dialect) -> Any:
-    made = insert_into(table, dialect)
-    return made.on_conflict_do_nothing(index_elements=list(unique)) if unique else made
-
-
-@lru_cache(maxsize=64)
-def _insert_statement(table: Table, names: tuple[str, ...], unique: tuple[str, ...], dialect: Dialect) -> _Insert | None:
-    """None where the rows leave out a column that SQLAlchemy itself fills."""
-    compiled = _insert(table, unique, dialect).compile(dialect=dialect, column_keys=list(names))
-    places = compiled.positiontup
-    if set(places) != set(names):
-        return None
-    processors = [compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect) for name in places]
-    return _Insert(str(compiled), tuple(zip(places, processors, strict=True)))
+    for sql, values in statement.calls(rows, alike):
+        await connection.exec_driver_sql(sql, values)

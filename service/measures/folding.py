@@ -7,7 +7,8 @@ from sqlalchemy import Table
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from service.db import Database, insert_into
+from service.db import Database
+from service.inserts import insert_into
 
 FOLDED_AT_ONCE = 5_000
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from service.db import insert_new, new_id
+from service.db import insert_new, new_row_id
 from service.providers.incoming import Reported
 from service.webhooks.models import WebhookEvent
 
@@ -31,30 +31,27 @@ class Source(StrEnum):
     INBOUND = "inbound"
 
 
-def rows_of(source: Source, items: Sequence[Reported], *, now: datetime) -> list[dict[str, object]]:
+def rows_of(source: Source, items: Sequence[Reported]) -> list[dict[str, object]]:
     """A row for each reported happening: its raw text and what it is known again by."""
+    name, prefix = source.value, f"{source}:"
     return [
         {
-            "id": new_id(),
-            "key": f"{source}:{key}",
-            "source": source,
+            "id": new_row_id(),
+            "key": prefix + key,
+            "source": name,
             "raw_type": raw_type[:40],
             "payload": raw.replace("\x00", "\ufffd"),  # PostgreSQL keeps no NUL
-            "received_at": now,
-            "handled_at": None,
-            "outcome": "",
-            "attempts": 0,
-            "next_try_at": now,
-            "parked_at": None,
-            "error": "",
         }
         for raw, key, raw_type in items
     ]
 
 
-async def put_in(session: AsyncSession, rows: Sequence[dict[str, object]]) -> None:
-    """Store each happening that is not there yet, in one statement."""
-    await insert_new(session, WebhookEvent, rows, unique=["key"])
+async def put_in(session: AsyncSession, rows: Sequence[dict[str, object]], *, now: datetime) -> None:
+    """Store each happening that is not there yet, in one go."""
+    untouched = {
+        "received_at": now, "handled_at": None, "outcome": "", "attempts": 0, "next_try_at": now, "parked_at": None, "error": "",
+    }  # fmt: skip
+    await insert_new(session, WebhookEvent, rows, unique=["key"], alike=untouched)
 
 
 async def take_waiting(session: AsyncSession, *, now: datetime, limit: int) -> list[WebhookEvent]:

@@ -36,7 +36,7 @@ class Intake:
         self._writing: asyncio.Task[None] | None = None
         self._quiet: asyncio.TimerHandle | None = None
         self._ring_again = False
-        self._ringing: asyncio.Task[None] | None = None
+        self._ringing: set[asyncio.Task[None]] = set()
         self._keys: dict[Source, tuple[list[str], float]] = {}
 
     async def keys(self, source: Source, *, fresh: bool = False) -> list[str]:
@@ -51,7 +51,7 @@ class Intake:
     async def store(self, source: Source, items: Sequence[Reported]) -> None:
         """Durable when this returns. Raises what the write raised."""
         loop = asyncio.get_running_loop()
-        call = _Call(rows_of(source, items, now=self.parts.clock.now()), loop.create_future())
+        call = _Call(rows_of(source, items), loop.create_future())
         self._waiting.append(call)
         if self._writing is None:
             self._writing = loop.create_task(self._write_all())
@@ -62,7 +62,6 @@ class Intake:
             while self._waiting:
                 group, self._waiting = self._waiting[:MOST_CALLS], self._waiting[MOST_CALLS:]
                 await self._write(group)
-                await self._ring()
         finally:
             self._writing = None
 
@@ -70,7 +69,7 @@ class Intake:
         parts = self.parts
         try:
             async with parts.database.transaction() as session:
-                await put_in(session, [row for call in group for row in call.rows])
+                await put_in(session, [row for call in group for row in call.rows], now=parts.clock.now())
                 parts.passing("webhook.storing")
             parts.passing("webhook.stored")
         except Exception as error:  # noqa: BLE001  # it belongs to those who wait, and must leave none of them waiting
@@ -80,20 +79,26 @@ class Intake:
             elif not group[0].done.done():
                 group[0].done.set_exception(error)
             return
+        self._ring()
         for call in group:
             if not call.done.done():  # its caller may have gone
                 call.done.set_result(None)
 
-    async def _ring(self) -> None:
-        """Ring now; where that was done a moment ago, once more after that moment, for whatever was stored meanwhile."""
+    def _ring(self) -> None:
+        """Ring now; where that was done a moment ago, once more after that moment, for whatever was stored meanwhile. Nobody waits for it:
+        a bell that answers late must not hold up what is to be stored.
+        """
         if self._quiet is not None:
             self._ring_again = True
             return
-        self._quiet = asyncio.get_running_loop().call_later(RING_SECONDS, self._end_of_quiet)
-        await self.parts.queue.ring("apply_webhooks")
+        loop = asyncio.get_running_loop()
+        self._quiet = loop.call_later(RING_SECONDS, self._end_of_quiet)
+        ringing = loop.create_task(self.parts.queue.ring("apply_webhooks"))
+        self._ringing.add(ringing)
+        ringing.add_done_callback(self._ringing.discard)
 
     def _end_of_quiet(self) -> None:
         self._quiet = None
         if self._ring_again:
             self._ring_again = False
-            self._ringing = asyncio.get_running_loop().create_task(self._ring())
+            self._ring()

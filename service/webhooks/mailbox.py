@@ -54,7 +54,7 @@ async def read_replies(parts: Parts) -> int:
         row = await _cursor(session, address.folder)
         taken = [item for mail in read.mails if (item := await _taken(session, parts, mail, validity=read.validity, now=now))]
         found = [(text, parse_item(text, received_at=now)) for text in taken]
-        await put_in(session, rows_of(Source.INBOUND, [Reported(text, event.key, event.raw_type) for text, event in found], now=now))
+        await put_in(session, rows_of(Source.INBOUND, [Reported(text, event.key, event.raw_type) for text, event in found]), now=now)
         row.validity, row.last_uid, row.read_at = read.validity, read.last_uid, now
         row.failed_since, row.error = None, ""
     if taken:
