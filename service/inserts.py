@@ -14,9 +14,13 @@ from typing import Any
 from sqlalchemy import Dialect, String, Table, TypeDecorator
 from sqlalchemy.dialects import postgresql, sqlite
 
-ROWS = 400
-"""Of SQLite in one statement: it takes 32,766 values at most, and no table has 80 columns."""
+SIZES = (200, 20)
+"""Rows in one statement of SQLite's (it takes 32,766 values at most), and then the rest. Few sizes: each is a statement to be read and
+kept, and SQLite reads a long one no faster than it then inserts its rows.
+"""
 Values = tuple[Any, ...]
+Call = tuple[str, Values | list[Values]]
+"""A statement with its values, or with several sets of them, one after the other."""
 Columns = tuple[int, ...]
 """Their places in the statement."""
 
@@ -34,7 +38,8 @@ class Column:
         if self.process is None:
             return values
         made: list[Any] = []
-        last = done = None
+        last: Any = made  # not one of them
+        done: Any = None
         for value in values:
             if value is not last:  # the same time comes again and again
                 last, done = value, self.process(value)
@@ -55,8 +60,8 @@ class Insert:
         """The values of each row."""
         return list(zip(*(column.ready([row[column.name] for row in rows]) for column in self.columns), strict=True))
 
-    def calls(self, rows: Sequence[Mapping[str, Any]], alike: Mapping[str, Any]) -> Iterator[tuple[str, Values]]:
-        """The statements, each with its values, that insert the rows; `alike` holds what every row has besides."""
+    def calls(self, rows: Sequence[Mapping[str, Any]], alike: Mapping[str, Any]) -> Iterator[Call]:
+        """What has to be run to insert the rows; `alike` holds what every row has besides."""
         given = [[alike[c.name]] if c.name in alike else [row[c.name] for row in rows] for c in self.columns]
         varying = tuple(place for place, values in enumerate(given) if not _is_one(values))
         if not varying:  # a row alone, or rows that are one and the same: something must say how many
@@ -67,9 +72,12 @@ class Insert:
         if not self.is_sqlite:
             yield _from_arrays(self, varying, shared), (*made, *once)
             return
-        for begin in range(0, len(rows), ROWS):
-            part = [values[begin : begin + ROWS] for values in made]
-            yield _of_rows(self, varying, shared, len(part[0])), (*once, *chain.from_iterable(zip(*part, strict=True)))
+        sets = list(zip(*made, strict=True))
+        for size in (*SIZES, len(sets) % SIZES[-1] or 1):
+            whole, sets = sets[: len(sets) - len(sets) % size], sets[len(sets) - len(sets) % size :]
+            if whole:
+                parts = [whole[begin : begin + size] for begin in range(0, len(whole), size)]
+                yield _of_rows(self, varying, shared, size), [(*once, *chain.from_iterable(part)) for part in parts]
 
 
 def _is_one(values: Sequence[Any]) -> bool:
