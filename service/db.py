@@ -188,7 +188,12 @@ async def look_over(session: AsyncSession, *models: type[SQLModel]) -> None:
 
 
 async def insert_new(
-    session: AsyncSession, model: type[SQLModel], rows: Sequence[Mapping[str, Any]], *, unique: Sequence[str], alike: Mapping[str, Any] = NOTHING
+    session: AsyncSession,
+    model: type[SQLModel],
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    unique: Sequence[str],
+    alike: Mapping[str, Any] = NOTHING,
 ) -> None:
     """Insert the rows (all with the same columns) whose `unique` columns are not there yet, in one go; the others are left as they are.
     `alike` holds what every row has besides.
