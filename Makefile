@@ -2,10 +2,15 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 UV_VERSION := 0.13.9
+comma := ,
 BIN := .venv/bin
 export UV_PYTHON_DOWNLOADS := never
 export UV_CACHE_DIR ?= $(CURDIR)/.tools/cache
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# what is tried here stays on this machine, also where the network asks for a proxy
+no_proxies := $(or $(NO_PROXY),$(no_proxy))
+export NO_PROXY := $(no_proxies)$(if $(no_proxies),$(comma))localhost,127.0.0.1
+export no_proxy := $(NO_PROXY)
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'

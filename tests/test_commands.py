@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 
+from service.cli.context import stay_here
 from tests.journeys.running import clean_environment
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -128,6 +130,16 @@ def test_json_says_what_was_done(ran: dict[str, Ran], folder: Path) -> None:
     assert made["key"] not in ran["keys list --json"].out
     assert datetime.fromisoformat(made["expires_at"]) - datetime.fromisoformat(made["created_at"]) == timedelta(days=90)
     assert {finding["name"] for finding in json.loads(ran["doctor --json"].out) if not finding["ok"]} >= {"Mailchimp key"}
+
+
+def test_calls_to_this_machine_go_through_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("HTTPS_PROXY", "http://proxy.example.org:3128"), ("NO_PROXY", "nhs.example.org"), ("no_proxy", "nhs.example.org")):
+        monkeypatch.setenv(name, value)
+    stay_here()
+    hosts = ("127.0.0.1", "localhost", "[::1]", "mail.nhs.example.org", "us21.api.mailchimp.com")
+    with httpx.Client() as client:
+        directly = [client._transport_for_url(httpx.URL(f"https://{host}/")) is client._transport for host in hosts]
+    assert directly == [True, True, True, True, False]
 
 
 def test_shell_completion_is_offered() -> None:

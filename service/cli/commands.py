@@ -13,7 +13,7 @@ import typer
 from service import __version__
 from service.auth.rules import Role, Scope
 from service.cli.become import become, sandbox_command
-from service.cli.context import USAGE, fail, run, settings_or_fail
+from service.cli.context import USAGE, fail, run, settings_or_fail, stay_here
 from service.messages.rules import Resolution
 
 # Each command imports what it needs when it runs: `kindling --help` and shell completion must not load the whole service.
@@ -55,6 +55,7 @@ class WeekFormat(StrEnum):
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point of the `kindling` command."""
+    stay_here()
     app(args=list(arguments) if arguments is not None else None)
 
 

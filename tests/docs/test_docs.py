@@ -17,8 +17,18 @@ from tests.docs.readme import ROOT
 
 WRITTEN = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 BY_HAND = [page for page in WRITTEN if "reference" not in page.parts]
-NOT_OURS = {"NAME", "NAME_FILE", "OTEL_EXPORTER_OTLP_ENDPOINT", "FASTAPI_OTEL_AUTO_CONFIGURE"}
-"""Placeholders, and what OpenTelemetry itself reads."""
+NOT_OURS = {
+    "NAME",
+    "NAME_FILE",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "FASTAPI_OTEL_AUTO_CONFIGURE",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "SSL_CERT_FILE",
+    "PGSSLROOTCERT",
+}
+"""Placeholders, and what others read: OpenTelemetry, the HTTP client, the driver of PostgreSQL."""
 
 
 def name_of(page: Path) -> str:
