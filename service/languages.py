@@ -137,6 +137,11 @@ def said_at(here: datetime, *, with_year: bool = False) -> Said:
     return made
 
 
+def said_until(start: datetime, end: datetime) -> str:
+    """The end of what begins at `start`: `13:30`, with its day where that is another; both wall-clock time."""
+    return f"{end:%H:%M}" if end.date() == start.date() else said_at(end)
+
+
 def listed_in(items: Sequence[str], code: str) -> str:
     """The items as a list in words; empty for none."""
     if not items:

@@ -13,6 +13,7 @@ from service.briefing.tasks import At, Field, Offer
 from service.engagement.models import Reply
 from service.errors import Conflict, NotFound
 from service.events.actions import coming_events
+from service.languages import said_at
 from service.leadership.rules import agenda_prompt
 from service.members.models import Member
 from service.members.standing import get_member
@@ -92,7 +93,7 @@ async def _edition(at: At) -> Offer:
         *lacks,
     )
     goes = edition.scheduled_for.astimezone(at.parts.settings.zone) if edition.scheduled_for else None
-    when = f"{goes:%A} {goes.day} {goes:%B}, {goes:%H:%M}" if goes else "at a time you set"
+    when = said_at(goes) if goes else "at a time you set"
     return Offer(
         f"Edition {edition.number} goes {when}",
         told,
@@ -126,7 +127,7 @@ async def _announce(at: At) -> Offer:
     title, text = (last.title, markdown_of(last.summary, last.summary_format)) if last is not None else ("", "")
     if events:
         here = events[0].starts_at.astimezone(at.parts.settings.zone)
-        title, text = events[0].title, f"{here:%A} {here.day} {here:%B}, {here:%H:%M}. {from_plain(events[0].description)}".strip()
+        title, text = events[0].title, f"{said_at(here)}. {from_plain(events[0].description)}".strip()
     fields = (Field("title", "Title", title[:200]), Field("body", "A few lines", text[:1000], lines=4, longest=1000))
     told = ("The next event is put in for you.",) if events else ("The last announcement is put in for you.",) if last else ()
     return Offer(f"The announcement of edition {number}", told, fields=fields, buttons={"announce": "Put it in"})
@@ -156,7 +157,7 @@ async def _item(at: At) -> Offer:
 async def due_nudge(session: AsyncSession, parts: Parts, member_id: UUID, *, now: datetime) -> tuple[NudgeResult, Draft]:
     """What is due for a member who has not returned, with its letter. Raises NotFound, and Conflict with the reason why nothing is."""
     member = await get_member(session, member_id)
-    results, _ = await put_in_words(session, parts, await decide_nudges(session, parts, now=now, member_ids=[member_id]), now=now)
+    results = await put_in_words(session, parts, await decide_nudges(session, parts, now=now, member_ids=[member_id]), now=now)
     found = results[0] if results else None
     if found is None or found.draft is None:
         why = f" ({found.why_not}: {found.detail})".replace("_", " ") if found else ""

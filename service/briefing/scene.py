@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.briefing.rules import DAY, monday_of
+from service.languages import said_at
 from service.members.models import Member
 from service.nudges.candidates import Candidate, nudge_candidates
 from service.parts import Parts
@@ -75,8 +76,7 @@ class Scene:
 
     def when(self, at: datetime) -> str:
         """`Tuesday 14 July, 10:00`."""
-        here = at.astimezone(self.parts.settings.zone)
-        return f"{here:%A} {here.day} {here:%B}, {here:%H:%M}"
+        return said_at(at.astimezone(self.parts.settings.zone))
 
     def ago(self, at: datetime) -> str:
         """`today`, `yesterday`, `on Monday`, `on 3 July`."""

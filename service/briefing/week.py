@@ -78,22 +78,22 @@ async def day_for(
     people = found or await rota(session)
     today = now.astimezone(parts.settings.zone).date()
     plan = _plan(parts, people, day)
+    outline = _outline(people, plan)
     if not plan.works:
-        return Day(day, people.why_not_working(day), 0, ())
+        return outline
     taken = await claims(session, people, today=today)
     scene = Scene(session, parts, now, today, day, seen or Seen())
     lines = {work.key: [_claimed(line, taken, viewer) for line in await SOURCES[work.key](scene)] for work in plan.works}
-    return Day(day, "", plan.budget, tuple(fit(plan, lambda key: lines[key])))
+    return replace(outline, sections=tuple(fit(plan, lambda key: lines[key])))
 
 
 def _plan(parts: Parts, people: Rota, day: date) -> Plan:
     return plan_of(day, is_working=people.is_working, newsletter_weekday=WEEKDAYS.index(parts.settings.newsletter_weekday))
 
 
-def _outline(parts: Parts, people: Rota, day: date) -> Day:
+def _outline(people: Rota, plan: Plan) -> Day:
     """A day without its sections."""
-    plan = _plan(parts, people, day)
-    return Day(day, "" if plan.works else people.why_not_working(day), plan.budget if plan.works else 0, ())
+    return Day(plan.day, "" if plan.works else people.why_not_working(plan.day), plan.budget if plan.works else 0, ())
 
 
 def _claimed(line: Line, taken: Mapping[str, Facilitator], viewer: UUID | None) -> Line:
@@ -108,7 +108,7 @@ async def week_of(session: AsyncSession, parts: Parts, day: date, *, now: dateti
     days = [
         await day_for(session, parts, one, now=now, found=found, viewer=viewer, seen=seen)
         if whole or one == day
-        else _outline(parts, found, one)
+        else _outline(found, _plan(parts, found, one))
         for one in dates
     ]
     return Week(week_name(day), day, now.astimezone(parts.settings.zone).date(), tuple(days))

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from hmac import compare_digest
 from typing import Annotated
 from urllib.parse import quote, urlsplit
 
@@ -83,7 +84,7 @@ DeskDep = Annotated[Desk, Depends(at_the_desk)]
 def check_csrf(request: Request, desk: Desk, given: str) -> None:
     """Raises NotAllowed for a form that did not come from a page we gave to this session."""
     refuse_other_sites(request)
-    if given != desk.me.csrf:
+    if not compare_digest(given.encode(), desk.me.csrf.encode()):
         raise FROM_ELSEWHERE
 
 

@@ -27,7 +27,7 @@ async def quiet(desk: DeskDep) -> Response:
     """
     async with desk.parts.database.reading() as session:
         results = await decide_nudges(session, desk.parts, now=desk.now, at_most=SHOWN)
-        due, _ = await put_in_words(session, desk.parts, [r for r in results if not r.why_not], now=desk.now)
+        due = await put_in_words(session, desk.parts, [r for r in results if not r.why_not], now=desk.now)
     others = [r for r in results if r.why_not and r.why_not != WhyNot.ENOUGH]
     counts = {"due_count": len(results) - len(others), "other_count": len(others)}
     return await desk.page("nudges.html", here=QUIET, due=due, others=others[:SHOWN], **counts)

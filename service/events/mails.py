@@ -12,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.events.models import Attendance, Event, EventStatus
 from service.events.registering import registration_of
-from service.languages import said, said_at
+from service.languages import said, said_at, said_until
 from service.members.models import Member
 from service.messages.models import Delivery
 from service.messages.once_a_day import mailed_on_day
@@ -151,9 +151,8 @@ async def _write(
 
 def _shown(event: Event, zone: ZoneInfo) -> dict[str, str]:
     start, end = event.starts_at.astimezone(zone), event.ends_at.astimezone(zone)
-    until = f"{end:%H:%M}" if end.date() == start.date() else said_at(end)
     shown = {"title": event.title, "venue": event.venue, "url": event.url}
-    return shown | {"starts_local": said_at(start), "ends_local": until}
+    return shown | {"starts_local": said_at(start), "ends_local": said_until(start, end)}
 
 
 def _reminder(parts: Parts, event: Event, member: Member) -> dict[str, object]:

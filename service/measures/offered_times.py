@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.deps import NowDep, SessionDep, SettingsDep
+from service.languages import said_at
 from service.measures.activity import WEEKDAYS, Activity, activity
 from service.newsletter.editions import get_edition
 from service.newsletter.models import Edition
@@ -68,7 +69,7 @@ async def times_of(session: AsyncSession, edition: Edition, *, now: datetime, se
 def _time(at: datetime, found: Activity | None, settings: Settings) -> TimeOffered:
     here = at.astimezone(settings.zone)
     share = round(100 * found.matrix[here.weekday()][here.hour] / found.total, 1) if found else None
-    return TimeOffered(at=at, words=f"{here:%A} {here.day} {here:%B}, {here:%H:%M}", share_pct=share)
+    return TimeOffered(at=at, words=said_at(here), share_pct=share)
 
 
 def _hour(at: datetime, settings: Settings) -> str:

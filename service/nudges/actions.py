@@ -9,6 +9,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.auth.audit import record
+from service.languages import said_at
 from service.messages.models import Delivery
 from service.messages.once_a_day import day_of, mailed_on_day
 from service.messages.outbox import Recipient, letter_to, queue_message
@@ -17,7 +18,8 @@ from service.messages.rules import DeliveryStatus, MessageKind
 from service.newsletter.models import Edition
 from service.newsletter.rules import WAITING
 from service.nudges.candidates import Candidate, nudge_candidates, with_cared
-from service.nudges.letters import News, draft_letter, news_for_letters
+from service.nudges.letters import News, draft_letter, missed_by, news_for_letters
+from service.nudges.missed import Missed
 from service.nudges.rules import WhyNot
 from service.parts import Parts
 from service.rendering import Draft
@@ -35,6 +37,7 @@ class NudgeResult:
     due_at: datetime | None
     why_not: str
     detail: str
+    missed: Sequence[Missed] = ()
     draft: Draft | None = None
     delivery_id: UUID | None = None
 
@@ -64,16 +67,17 @@ async def decide_nudges(
     return results
 
 
-async def put_in_words(
-    session: AsyncSession, parts: Parts, results: Sequence[NudgeResult], *, now: datetime
-) -> tuple[list[NudgeResult], News]:
-    """The same with what each member cared for and, where a mail is due, its draft; and what is told in all of them. Queues nothing."""
+async def put_in_words(session: AsyncSession, parts: Parts, results: Sequence[NudgeResult], *, now: datetime) -> list[NudgeResult]:
+    """The same with what each member cared for and missed and, where a mail is due, its draft. Queues nothing."""
     news = await news_for_letters(session, now=now)
     candidates = await with_cared(session, [result.candidate for result in results])
-    return [
-        replace(result, candidate=candidate, draft=draft_letter(parts, candidate, news) if result.due_at is not None else None)
-        for result, candidate in zip(results, candidates, strict=True)
-    ], news
+    return [_in_words(parts, replace(result, candidate=c), news) for result, c in zip(results, candidates, strict=True)]
+
+
+def _in_words(parts: Parts, result: NudgeResult, news: News) -> NudgeResult:
+    missed = missed_by(result.candidate, news)
+    draft = draft_letter(parts, result.candidate, missed, news.events) if result.due_at is not None else None
+    return replace(result, missed=missed, draft=draft)
 
 
 async def _free_days(
@@ -117,8 +121,7 @@ def _when(at: datetime, now: datetime, parts: Parts) -> str:
     """Why it does not go at once."""
     if at == now:
         return ""
-    here = at.astimezone(parts.settings.zone)
-    return f"from {here:%A} {here.day} {here:%B}, {here:%H:%M}: quiet hours, or another mail before"
+    return f"from {said_at(at.astimezone(parts.settings.zone))}: quiet hours, or another mail before"
 
 
 async def run_nudges(
@@ -136,7 +139,7 @@ async def run_nudges(
     draft's.
     """
     decided = await decide_nudges(session, parts, now=now, member_ids=member_ids, at_most=at_most)
-    results, _ = await put_in_words(session, parts, decided, now=now)
+    results = await put_in_words(session, parts, decided, now=now)
     given = edits or {}
     results = [_edited(result, given) for result in results]
     if dry_run:
@@ -178,8 +181,8 @@ async def _queue(session: AsyncSession, parts: Parts, result: NudgeResult, *, no
         due_at=result.due_at,
     )
     if delivery.status == DeliveryStatus.SKIPPED:
-        return NudgeResult(result.candidate, None, delivery.reason, "", result.draft, delivery.id)
+        return replace(result, due_at=None, why_not=delivery.reason, detail="", delivery_id=delivery.id)
     if kind is MessageKind.SUNSET:
         member.sunset_at = result.due_at
         session.add(member)
-    return NudgeResult(result.candidate, result.due_at, "", result.detail, result.draft, delivery.id)
+    return replace(result, delivery_id=delivery.id)

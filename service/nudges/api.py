@@ -10,7 +10,6 @@ from pydantic import BaseModel, Field, StringConstraints
 from service.auth.access import SENDS, CallerDep
 from service.deps import LongPageDep, NowDep, PartsDep, SessionDep, cursor_at
 from service.nudges.actions import NudgeResult, decide_nudges, put_in_words, run_nudges
-from service.nudges.letters import missed_by
 from service.rendering import Draft
 
 router = APIRouter(tags=["nudges"])
@@ -68,9 +67,8 @@ async def list_candidates(session: SessionDep, parts: PartsDep, now: NowDep, pag
     results = await decide_nudges(session, parts, now=now)
     if page.after is not None:
         results = [r for r in results if _position(r) > page.after]
-    shown, news = await put_in_words(session, parts, results[: page.limit], now=now)
-    items = [_public(r, [m.title for m in missed_by(r.candidate, news)]) for r in shown]
-    return NudgeList(items=items, next_cursor=cursor_at(_position(shown[-1])) if len(results) > page.limit else None)
+    shown = await put_in_words(session, parts, results[: page.limit], now=now)
+    return NudgeList(items=[_public(r) for r in shown], next_cursor=cursor_at(_position(shown[-1])) if len(results) > page.limit else None)
 
 
 def _position(result: NudgeResult) -> str:
@@ -85,10 +83,10 @@ async def run(session: SessionDep, parts: PartsDep, now: NowDep, caller: CallerD
     edits = {edit.member_id: Draft(edit.subject, edit.body) for edit in wanted.edits}
     ids = wanted.member_ids or list(edits)
     results = await run_nudges(session, parts, now=now, by=caller.name, dry_run=wanted.dry_run, member_ids=ids, edits=edits)
-    return NudgeList(items=[_public(r, []) for r in results])
+    return NudgeList(items=[_public(r) for r in results])
 
 
-def _public(result: NudgeResult, missed: list[str]) -> NudgePublic:
+def _public(result: NudgeResult) -> NudgePublic:
     c = result.candidate
     return NudgePublic(
         member_id=c.member.id,
@@ -102,7 +100,7 @@ def _public(result: NudgeResult, missed: list[str]) -> NudgePublic:
         cared_for=c.cared.topics,
         attended=c.cared.events,
         join_reason=c.cared.reason,
-        missed=missed,
+        missed=[m.title for m in result.missed],
         last_active_at=c.member.last_active_at,
         due_at=result.due_at,
         delivery_id=result.delivery_id,

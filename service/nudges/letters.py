@@ -46,7 +46,7 @@ def missed_by(candidate: Candidate, news: News) -> list[Missed]:
     return near[:MOST_MISSED]
 
 
-def draft_letter(parts: Parts, candidate: Candidate, news: News) -> Draft:
+def draft_letter(parts: Parts, candidate: Candidate, missed: Sequence[Missed], events: Sequence[Event]) -> Draft:
     """The letter that is due for this member, as a person may still change it."""
     member = candidate.member
     if candidate.decision.kind is MessageKind.SUNSET:
@@ -67,8 +67,8 @@ def draft_letter(parts: Parts, candidate: Candidate, news: News) -> Draft:
             "cared_for": cared.topics,
             "attended": cared.events[0] if cared.events else "",
             "reason": _short(cared.reason),
-            "missed": [{"title": m.title, "url": m.url} for m in missed_by(candidate, news)],
-            "events": [{"title": e.title, "starts_local": said_at(local(e.starts_at, parts.settings.zone))} for e in news.events],
+            "missed": [{"title": m.title, "url": m.url} for m in missed],
+            "events": [{"title": e.title, "starts_local": said_at(local(e.starts_at, parts.settings.zone))} for e in events],
             "question": QUESTION,
             "facilitator_name": parts.settings.sender_name,
         },

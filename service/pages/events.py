@@ -17,7 +17,7 @@ from service.events.calendar import MEDIA_TYPE, calendar, host_of
 from service.events.models import Event, EventStatus
 from service.events.registering import check_in, register, registration_of, unregister
 from service.events.rules import Attendee, looks_like_address
-from service.languages import said, said_at
+from service.languages import said, said_at, said_until
 from service.members.models import Member
 from service.members.rules import MemberStatus
 from service.pages.forms import Form, FormDep, Wrong
@@ -164,8 +164,7 @@ def _wrong_person(form: Form) -> list[Wrong]:
 
 def _when(parts: Parts, event: Event) -> str:
     start, end = (at.astimezone(parts.settings.zone) for at in (event.starts_at, event.ends_at))
-    until = f"{end:%H:%M}" if end.date() == start.date() else said_at(end)
-    return said("%(start)s to %(end)s", start=said_at(start, with_year=True), end=until)
+    return said("%(start)s to %(end)s", start=said_at(start, with_year=True), end=said_until(start, end))
 
 
 def _file(parts: Parts, events: Sequence[Event], filename: str, *, personal: bool = False, organiser: str = "") -> Response:

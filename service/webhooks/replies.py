@@ -12,6 +12,7 @@ from service.db import insert_new, new_id
 from service.engagement.activity import record_by_hand
 from service.engagement.models import Reply
 from service.engagement.rules import EngagementKind
+from service.languages import said_at
 from service.members.models import Member
 from service.members.rules import MemberStatus, email_key
 from service.members.standing import find_member
@@ -196,7 +197,6 @@ async def _forward(session: AsyncSession, parts: Parts, reply: Reply, mail: Inbo
     """The facilitator gets it in their own mailbox, with the member to answer to."""
     if not parts.settings.facilitator_address:
         return
-    here = reply.at.astimezone(parts.settings.zone)
     name = mail.from_name or (f"{sender.member.first_name} {sender.member.last_name}".strip() if sender.member else "") or "a member"
     content = parts.renderer.render(
         MessageKind.REPLY_FORWARD,
@@ -206,7 +206,7 @@ async def _forward(session: AsyncSession, parts: Parts, reply: Reply, mail: Inbo
             "text": reply.text or reply.full_text[:2000],
             "note": _note(reply, sender),
             "attachments": [attachment.name or attachment.content_type for attachment in mail.attachments],
-            "received_local": f"{here:%A} {here.day} {here:%B}, {here:%H:%M}",
+            "received_local": said_at(reply.at.astimezone(parts.settings.zone)),
             "console_url": parts.links.page(f"/console/replies/{reply.id}"),
         },
     )

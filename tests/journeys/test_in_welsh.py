@@ -25,7 +25,7 @@ from service.messages.models import Message
 from service.messages.rules import TO_FACILITATOR, MessageKind
 from service.nudges.actions import run_nudges
 from service.nudges.candidates import nudge_candidates
-from service.nudges.letters import draft_letter, news_for_letters
+from service.nudges.letters import draft_letter
 from service.parts import Parts
 from service.stories.asking import Reason, ask_for_story, draft_request, story_candidates
 from service.topmembers.actions import ask_member, draft_question, top_members
@@ -99,7 +99,7 @@ async def _letters(parts: Parts, people: dict[str, Member], clock: FrozenClock) 
     async with parts.database.transaction() as session:
         found = await nudge_candidates(session, parts.settings, now=now, member_ids=[people["ben"].id])
         last = replace(found[0], decision=replace(found[0].decision, kind=MessageKind.SUNSET))
-        drafts.append((MessageKind.SUNSET, draft_letter(parts, last, await news_for_letters(session, now=now))))
+        drafts.append((MessageKind.SUNSET, draft_letter(parts, last, (), ())))
         await run_nudges(session, parts, now=now, by="key:test")
         for top in await top_members(session, now=now):
             await ask_member(session, parts, top, draft_question(parts, top), by="key:test", now=now)
