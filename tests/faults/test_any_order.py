@@ -6,7 +6,6 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import Coroutine
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -43,7 +42,7 @@ from tests.conftest import shared_renderer
 from tests.factories import a_delivery, a_member
 from tests.fakes import NOW, FrozenClock, RecordingQueue
 from tests.parts import plain_parts, plain_settings
-from tests.privacy.conftest import AllowingMailer, RecordingAudience
+from tests.privacy.conftest import AllowingMailer, RecordingAudience, with_audience
 
 T = TypeVar("T")
 D = DeliveryStatus
@@ -89,7 +88,7 @@ class DeliveryMachine(RuleBasedStateMachine):
         self.clock = FrozenClock()
         database = Database(f"sqlite+aiosqlite:///{self._folder / 'k.db'}")
         parts = plain_parts(database, self.clock, RecordingQueue(), AllowingMailer(), shared_renderer(), plain_settings(self._folder))
-        self.parts: Parts = replace(parts, providers=replace(parts.providers, audience=RecordingAudience()))  # type: ignore[arg-type]
+        self.parts: Parts = with_audience(parts, RecordingAudience())
         self.claims: list[Claim] = []
         self.taken = 0
         self.sent_by_a_person = 0

@@ -1,6 +1,5 @@
 """A short form of `make chaos`: seeded kills while people join and an edition goes out. The long form does a thousand on each database."""
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -9,11 +8,12 @@ from bench.chaos import SHAPES, Chaos, Rhythm, Score, run
 from tests.databases import SqliteTemplate
 from tests.fleet.fleet import running_fleet
 from tests.fleet.processes import Nursery
+from tests.marks import only_on_linux
 
 pytestmark = [
     pytest.mark.journey,
     pytest.mark.xdist_group("fleet"),
-    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks processes and looks at how they end"),
+    only_on_linux("forks processes and looks at how they end"),
 ]
 KILLS = 10
 SEED = 5

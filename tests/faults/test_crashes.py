@@ -7,7 +7,6 @@ happened and least is written down) once, with the states of Redis and the datab
 import os
 import re
 import signal
-import sys
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 from tests.faults.stories import STORIES, Story, expect_once
 from tests.fleet.fleet import Fleet
 from tests.journeys.running import until
+from tests.marks import only_on_linux
 
 ROOT = Path(__file__).resolve().parents[2]
 POINT = re.compile(r'\.passing\(f?"([^"]+)"\)')
@@ -45,7 +45,7 @@ def cases() -> Iterator[object]:
 pytestmark = [
     pytest.mark.journey,
     pytest.mark.xdist_group("fleet"),
-    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks processes and looks at how they end"),
+    only_on_linux("forks processes and looks at how they end"),
 ]
 
 

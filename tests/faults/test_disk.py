@@ -1,7 +1,6 @@
 """A disk that is full, and a database that can only be read: refused whole and said so, nobody mailed twice, and on it goes once mended."""
 
 import resource
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import uuid4
@@ -14,11 +13,12 @@ from tests.faults.stories import CONSENT, REASON, expect_once, letters, people
 from tests.fleet.fleet import Fleet
 from tests.fleet.processes import Running
 from tests.journeys.running import until
+from tests.marks import only_on_linux
 
 pytestmark = [
     pytest.mark.journey,
     pytest.mark.xdist_group("fleet"),
-    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux limits the files of another process"),
+    only_on_linux("only Linux limits the files of another process"),
 ]
 
 

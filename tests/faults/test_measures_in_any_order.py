@@ -3,7 +3,6 @@
 import asyncio
 import shutil
 import tempfile
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,7 +28,7 @@ from tests.factories import a_delivery, a_member
 from tests.fakes import NOW, FrozenClock, RecordingQueue
 from tests.faults.test_any_order import REPORTS, template
 from tests.parts import plain_parts, plain_settings
-from tests.privacy.conftest import AllowingMailer, RecordingAudience
+from tests.privacy.conftest import AllowingMailer, RecordingAudience, with_audience
 
 WHO = ("asha@trust.nhs.uk", "ben@trust.nhs.uk")
 SIGNS = {ProviderEventKind.OPENED: EngagementKind.OPEN, ProviderEventKind.CLICKED: EngagementKind.CLICK}
@@ -93,7 +92,7 @@ def _end_of(order: list[Told]) -> tuple[dict[str, Any], dict[str, Any]]:
 async def _told_in(folder: Path, order: list[Told]) -> tuple[dict[str, Any], dict[str, Any]]:
     database = Database(f"sqlite+aiosqlite:///{folder / 'k.db'}")
     parts = plain_parts(database, FrozenClock(), RecordingQueue(), AllowingMailer(), shared_renderer(), plain_settings(folder))
-    parts = replace(parts, providers=replace(parts.providers, audience=RecordingAudience()))  # type: ignore[arg-type]
+    parts = with_audience(parts, RecordingAudience())
     try:
         rows = await _mails(parts)
         for told in order:

@@ -1,7 +1,6 @@
 """Faults of whole processes: told to stop, stopped for a while, without Redis, two at once while the clock goes back."""
 
 import signal
-import sys
 import time
 from pathlib import Path
 
@@ -13,12 +12,13 @@ from tests.faults.stories import are_delivered, begin_newsletter, expect_once, l
 from tests.fleet.fleet import LEASE_SECONDS, Fleet, running_fleet
 from tests.fleet.processes import Nursery
 from tests.journeys.running import until
+from tests.marks import only_on_linux
 from tests.postgres import EmbeddedPostgres, NoPostgres
 
 pytestmark = [
     pytest.mark.journey,
     pytest.mark.xdist_group("fleet"),
-    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks processes and looks at how they end"),
+    only_on_linux("forks processes and looks at how they end"),
 ]
 SLOW_SECONDS = 0.8
 

@@ -3,7 +3,6 @@ click, the quarter's measures."""
 
 import json
 import re
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -12,6 +11,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.browser import CHROMIUM, browser
 from tests.journeys.running import Kindling, running, until
+from tests.marks import only_on_linux
 
 __all__ = ["browser"]
 
@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.journey,
     pytest.mark.slow,
     pytest.mark.xdist_group("restarts"),
-    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds processes in /proc"),
+    only_on_linux("finds processes in /proc"),
     pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium here"),
 ]
 NOON = datetime(2026, 7, 7, 11, 0, tzinfo=UTC)

@@ -1,7 +1,6 @@
 """Killing and restarting Kindling at any time loses and doubles nothing; the sandbox's count is the truth."""
 
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -11,12 +10,13 @@ import pytest
 
 from service.messages.sending import CLAIM_SIZE, LANES
 from tests.journeys.running import Kindling, running, until
+from tests.marks import only_on_linux
 
 pytestmark = [
     pytest.mark.journey,
     pytest.mark.slow,
     pytest.mark.xdist_group("restarts"),
-    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds processes in /proc"),
+    only_on_linux("finds processes in /proc"),
 ]
 
 PEOPLE = 20

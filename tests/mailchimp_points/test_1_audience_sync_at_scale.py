@@ -2,7 +2,6 @@
 The full size: `make bench-sync`.
 """
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,10 +13,11 @@ from service.migrations import migrate
 from service.providers.base import Contact, ContactStatus
 from tests.fleet.processes import Nursery
 from tests.mailchimp import World
+from tests.marks import only_on_linux
 
 
 @pytest.mark.xdist_group("fleet")
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks processes")
+@only_on_linux("forks processes")
 def test_a_first_sync_keeps_to_one_call_for_500_people_and_ten_connections_over_all_processes(nursery: Nursery, tmp_path: Path) -> None:
     database = f"sqlite+aiosqlite:///{tmp_path}/bench.db"
     migrate(database)

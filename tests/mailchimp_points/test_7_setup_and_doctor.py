@@ -1,6 +1,5 @@
 """`kindling mailchimp setup` and `kindling doctor`, as a facilitator runs them, with an OAuth token against a running sandbox."""
 
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +8,13 @@ import pytest
 
 from service.embedded import free_port
 from tests.fleet.processes import Nursery
+from tests.marks import only_on_linux
 from tests.providers.sandboxed import Receiver, Sandbox, running_receiver, running_sandbox
 
 TOKEN = "an-oauth-token-without-a-data-centre"
 pytestmark = [
     pytest.mark.xdist_group("fleet"),
-    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks processes"),
+    only_on_linux("forks processes"),
 ]
 
 
