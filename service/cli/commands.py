@@ -20,6 +20,7 @@ from service.messages.rules import Resolution
 
 app = typer.Typer(
     help="Kindling keeps a community of practice warm by email.",
+    epilog="Exit status: 0 done; 1 not done, or something is left to mend; 2 the call or a setting was not understood.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
