@@ -18,6 +18,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.copying import copy_in
 from service.inserts import driver_insert, insert_statement
+from service.sqlite_driver import sqlite_driver
 
 SQLModel.metadata.naming_convention = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -136,7 +137,9 @@ def _engine(url: str, *, is_sqlite: bool) -> AsyncEngine:
         return create_async_engine(
             url, hide_parameters=True, pool_size=POOL_SIZE, max_overflow=POOL_SIZE, pool_timeout=5, pool_pre_ping=True
         )
-    engine = create_async_engine(url, hide_parameters=True, pool_size=POOL_SIZE, max_overflow=POOL_SIZE, pool_timeout=30)
+    engine = create_async_engine(
+        url, module=sqlite_driver(), hide_parameters=True, pool_size=POOL_SIZE, max_overflow=POOL_SIZE, pool_timeout=30
+    )
 
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:

@@ -3,7 +3,7 @@
 import logging
 from datetime import datetime
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import BindParameter, ColumnElement
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -26,7 +26,7 @@ async def is_halted(session: AsyncSession, product: Product) -> bool:
     return await session.get(ProviderHalt, product) is not None
 
 
-def goes_on(product: Product) -> ColumnElement[bool]:
+def goes_on(product: Product | BindParameter[str]) -> ColumnElement[bool]:
     """The same as a condition of a query, the other way round: nothing stops this product."""
     return ~select(ProviderHalt.product).where(ProviderHalt.product == product).exists()
 

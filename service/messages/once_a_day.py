@@ -9,9 +9,10 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import ColumnElement, bindparam, func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
 
 from service.db import is_sqlite
 from service.members.models import Member
@@ -23,7 +24,26 @@ CHUNK = 400
 NOT_COUNTED = ASKED_FOR | TO_FACILITATOR | SERVICE
 MAILED_TODAY = "mailed_today"
 """Why somebody is left out of an edition."""
-_HANDED_OVER = [*ACCEPTED_BY_PROVIDER, DeliveryStatus.SENDING, DeliveryStatus.IN_DOUBT]
+_HANDED_OVER = col(Delivery.status).in_([*ACCEPTED_BY_PROVIDER, DeliveryStatus.SENDING, DeliveryStatus.IN_DOUBT])
+_QUEUED = col(Delivery.status) == DeliveryStatus.QUEUED
+
+
+def _mailed_where(which: ColumnElement[bool]) -> SelectOfScalar[UUID | None]:
+    """Who of `members` has such an automatic mail of between `start` and `end`. Built once: it is asked for every few mails."""
+    went = func.coalesce(col(Delivery.accepted_at), col(Delivery.sending_at), col(Delivery.due_at))
+    return select(col(Delivery.member_id)).where(
+        col(Delivery.member_id).in_(bindparam("members", expanding=True)),
+        col(Delivery.kind).not_in(NOT_COUNTED),
+        which,
+        went >= bindparam("start"),
+        went < bindparam("end"),
+    )
+
+
+_WENT_OR_WILL = _mailed_where(_HANDED_OVER | _QUEUED)
+_WENT_BUT_NEWSLETTER = _mailed_where(_HANDED_OVER & (col(Delivery.kind) != MessageKind.NEWSLETTER))
+_HAS_THE_DAY = _mailed_where(_HANDED_OVER | (_QUEUED & col(Delivery.campaign_id).is_not(None)))
+_LOCK = select(Member.id).where(col(Member.id).in_(bindparam("members", expanding=True))).order_by(col(Member.id)).with_for_update()
 
 
 def day_of(instant: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
@@ -34,14 +54,12 @@ def day_of(instant: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
 
 async def mailed_on_day(session: AsyncSession, member_ids: Iterable[UUID], *, at: datetime, zone: ZoneInfo) -> set[UUID]:
     """Which of these members have got, or will get as things stand, an automatic mail on the local day of `at`."""
-    on_the_way = col(Delivery.status).in_([*_HANDED_OVER, DeliveryStatus.QUEUED])
-    return await _mailed(session, member_ids, on_the_way, at=at, zone=zone)
+    return await _mailed(session, member_ids, _WENT_OR_WILL, at=at, zone=zone)
 
 
 async def mailed_before_edition(session: AsyncSession, member_ids: Iterable[UUID], *, at: datetime, zone: ZoneInfo) -> set[UUID]:
     """Which of these members have got a mail of another automatic kind on the local day of `at`. What is only queued for them will wait."""
-    handed_over = col(Delivery.status).in_(_HANDED_OVER) & (col(Delivery.kind) != MessageKind.NEWSLETTER)
-    return await _mailed(session, member_ids, handed_over, at=at, zone=zone)
+    return await _mailed(session, member_ids, _WENT_BUT_NEWSLETTER, at=at, zone=zone)
 
 
 async def put_off(session: AsyncSession, deliveries: Sequence[Delivery], *, now: datetime, zone: ZoneInfo) -> set[UUID]:
@@ -54,11 +72,8 @@ async def put_off(session: AsyncSession, deliveries: Sequence[Delivery], *, now:
     if not ids:
         return set()
     if not is_sqlite(session):  # which has one writer at a time in any case
-        await session.exec(select(Member.id).where(col(Member.id).in_(ids)).order_by(col(Member.id)).with_for_update())
-    has_the_day = col(Delivery.status).in_(_HANDED_OVER) | (
-        (col(Delivery.status) == DeliveryStatus.QUEUED) & col(Delivery.campaign_id).is_not(None)
-    )
-    busy = await _mailed(session, ids, has_the_day, at=now, zone=zone)
+        await session.exec(_LOCK, params={"members": list(ids)})
+    busy = await _mailed(session, ids, _HAS_THE_DAY, at=now, zone=zone)
     tomorrow = day_of(now, zone)[1].astimezone(UTC)
     waiting: set[UUID] = set()
     for delivery in capped:
@@ -72,22 +87,13 @@ async def put_off(session: AsyncSession, deliveries: Sequence[Delivery], *, now:
 
 
 async def _mailed(
-    session: AsyncSession, member_ids: Iterable[UUID], which: ColumnElement[bool], *, at: datetime, zone: ZoneInfo
+    session: AsyncSession, member_ids: Iterable[UUID], which: SelectOfScalar[UUID | None], *, at: datetime, zone: ZoneInfo
 ) -> set[UUID]:
-    start, end = day_of(at, zone)
-    went = func.coalesce(col(Delivery.accepted_at), col(Delivery.sending_at), col(Delivery.due_at))
+    start, end = (moment.astimezone(UTC) for moment in day_of(at, zone))
     ids = list(member_ids)
     found: set[UUID] = set()
     for place in range(0, len(ids), CHUNK):
-        rows = await session.exec(
-            select(Delivery.member_id).where(
-                col(Delivery.member_id).in_(ids[place : place + CHUNK]),
-                col(Delivery.kind).not_in(NOT_COUNTED),
-                which,
-                went >= start.astimezone(UTC),
-                went < end.astimezone(UTC),
-            )
-        )
+        rows = await session.exec(which, params={"members": ids[place : place + CHUNK], "start": start, "end": end})
         found |= {member_id for member_id in rows if member_id is not None}
     return found
 

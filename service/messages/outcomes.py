@@ -5,9 +5,11 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import bindparam, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -96,20 +98,57 @@ def _backoff(attempts: int) -> float:
     return random.uniform(longest / 2, longest)  # noqa: S311  # not a secret
 
 
+_CLAIMED = (
+    select(Delivery.id, Delivery.fence, Delivery.status, Delivery.provider_id)
+    .add_columns(col(Delivery.accepted_at))
+    .where(col(Delivery.id).in_(bindparam("ids", expanding=True)))
+    .order_by(col(Delivery.id))
+    .with_for_update()
+)
+_TO_ACCEPTED = (
+    update(Delivery)
+    .where(col(Delivery.id) == bindparam("row"))
+    .values(
+        status=bindparam("advanced"),
+        provider_id=bindparam("theirs"),
+        queued_reason=bindparam("why_queued"),
+        accepted_at=bindparam("since"),
+        lease_owner="",
+        lease_until=None,
+        last_error="",
+        needs_person=False,
+    )
+)
+
+
 async def record_outcomes(session: AsyncSession, outcomes: Mapping[UUID, tuple[int, Outcome]], *, now: datetime) -> set[UUID]:
     """Write what became of each delivery, by its id with the fence of its claim, if the claim is still ours; another may have come since.
     A receipt that was faster than this record keeps what it proved. The ids that were written.
     """
-    query = select(Delivery).where(col(Delivery.id).in_(outcomes)).order_by(col(Delivery.id)).with_for_update()
-    rows = {row.id: row for row in await session.exec(query)}
+    connection = await session.connection()
+    accepted: list[dict[str, Any]] = []
     written: set[UUID] = set()
-    for delivery_id, (fence, outcome) in outcomes.items():
-        row = rows.get(delivery_id)
-        if row is None or row.fence != fence:
-            log.warning("late record refused: delivery=%s", delivery_id)
+    for delivery_id, fence, status, provider_id, accepted_at in (await connection.execute(_CLAIMED, {"ids": list(outcomes)})).all():
+        claimed, outcome = outcomes[delivery_id]
+        if fence != claimed:
             continue
-        await _write(session, row, outcome, now=now)
         written.add(delivery_id)
+        if outcome.status is DeliveryStatus.ACCEPTED:
+            accepted.append(
+                {
+                    "row": delivery_id,
+                    "advanced": advanced(DeliveryStatus(status), DeliveryStatus.ACCEPTED),
+                    "theirs": outcome.provider_id or provider_id,
+                    "why_queued": outcome.queued_reason[:60],
+                    "since": accepted_at or now,
+                }
+            )
+        else:
+            await _write(session, await session.get_one(Delivery, delivery_id), outcome, now=now)
+    if accepted:
+        await connection.execute(_TO_ACCEPTED, accepted)
+    for delivery_id in outcomes.keys() - written:
+        log.warning("late record refused: delivery=%s", delivery_id)
     return written
 
 
@@ -122,13 +161,7 @@ async def _write(session: AsyncSession, row: Delivery, outcome: Outcome, *, now:
     row.lease_owner, row.lease_until = "", None
     row.last_error = outcome.error[:300]
     row.provider_id = outcome.provider_id or row.provider_id
-    still_ours = row.status in {DeliveryStatus.SENDING, DeliveryStatus.IN_DOUBT}
-    if outcome.status is DeliveryStatus.ACCEPTED:
-        row.status = advanced(DeliveryStatus(row.status), DeliveryStatus.ACCEPTED)
-        row.accepted_at = row.accepted_at or now
-        row.queued_reason = outcome.queued_reason[:60]
-        row.needs_person = False
-    elif still_ours:
+    if row.status in {DeliveryStatus.SENDING, DeliveryStatus.IN_DOUBT}:
         row.status = outcome.status
         row.needs_person = outcome.needs_person
         row.reason = outcome.reason[:100]

@@ -6,55 +6,42 @@ never tried again blindly. Sending stops at once when the provider refuses our k
 
 import asyncio
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from sqlalchemy import update
-from sqlmodel import col, select
+from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from service.db import database_now
 from service.logs import current_trace, follow
-from service.members.models import Member
-from service.members.rules import email_key
-from service.messages.halts import goes_on, halt
+from service.messages.claiming import Claim, claim
+from service.messages.halts import halt
 from service.messages.models import Delivery, Message
-from service.messages.once_a_day import put_off
 from service.messages.outbox import REPLY_TO
 from service.messages.outcomes import Outcome, outcome_of_error, outcome_of_result, record_outcomes, waiting_a_day
-from service.messages.rules import DeliveryStatus, MessageKind, RecipientFacts, may_send
-from service.messages.suppressions import stops_for
+from service.messages.rules import DeliveryStatus
 from service.parts import Parts
-from service.providers.base import Mailer, OutboundEmail, Product, ProviderError
+from service.providers.base import Mailer, OutboundEmail, ProviderError
 
 log = logging.getLogger(__name__)
 
-LANES = 2
-CLAIM_SIZE = 4
-"""Rows claimed in one commit and sent side by side. A crash leaves at most LANES x CLAIM_SIZE in doubt, each a mail that a person may have
-to decide about: hardly more than there are connections, so that few rows wait in `sending` for one.
+MOST_UNDER_WAY = 12
+"""Rows in `sending` at once, twice the connections: while what became of some is written down and others are taken, the connections go on.
+A crash leaves so many in doubt at most, each a mail that a person may have to decide about.
 """
+FEW_UNDER_WAY = 4
+"""So few left, the next are taken: many share one transaction."""
+TOGETHER_SECONDS = 0.02
+"""What became of a mail waits so long for others, to be written down with them."""
 
 
 LEASE_OVER = Outcome(DeliveryStatus.QUEUED, error="the lease ended before the call")
+_Ended = tuple[Claim, Outcome]
 
 
 def never() -> bool:
     """Don't stop before the work is done."""
     return False
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """One row taken for sending, with what the call needs. `fence` proves later that it is still ours; after `call_until` (loop time) the
-    lease has ended and others may decide about the row: no call begins.
-    """
-
-    delivery: Delivery
-    message: Message
-    fence: int
-    call_until: float
 
 
 async def deliver_due(parts: Parts, *, owner: str, should_stop: Callable[[], bool] = never) -> int:
@@ -65,85 +52,13 @@ async def deliver_due(parts: Parts, *, owner: str, should_stop: Callable[[], boo
     mailer = parts.providers.mailer
     if mailer is None:
         return 0
-    counts = await asyncio.gather(*(_lane(parts, mailer, owner=owner, should_stop=should_stop) for _ in range(LANES)))
-    return sum(counts)
-
-
-async def _lane(parts: Parts, mailer: Mailer, *, owner: str, should_stop: Callable[[], bool]) -> int:
-    handled = 0
-    while not should_stop():
-        claims, looked_at = await claim_due(parts, owner=owner, limit=CLAIM_SIZE)
-        if not looked_at:
-            break
-        # the calls in hand are finished even when the worker is told to stop
-        await asyncio.shield(_send_and_record(parts, mailer, claims))
-        handled += looked_at
-    return handled
-
-
-async def claim_due(parts: Parts, *, owner: str, limit: int) -> tuple[list[Claim], int]:
-    """Take up to `limit` due rows: those who may still be mailed become `sending`, the others `skipped`; who has had a mail today waits.
-    Committed before return.
-
-    Gives the claims and how many rows were looked at (0: nothing is due, or sending is stopped).
-    """
-    now = parts.clock.now()
-    async with parts.database.transaction() as session:
-        query = (
-            select(Delivery, Message)
-            .join(Message, col(Message.id) == col(Delivery.message_id))
-            .where(
-                Delivery.status == DeliveryStatus.QUEUED,
-                Delivery.provider != Product.MARKETING,
-                Delivery.due_at <= now,
-                goes_on(parts.providers.personal),
-            )
-            .order_by(col(Delivery.due_at), col(Delivery.id))
-            .limit(limit)
-            .with_for_update(skip_locked=True, of=Delivery)
-        )
-        rows = (await session.exec(query)).all()
-        if not rows:
-            return [], 0
-        call_until = asyncio.get_running_loop().time() + parts.settings.lease_seconds
-        lease_until = await database_now(session) + timedelta(seconds=parts.settings.lease_seconds)
-        facts = await _facts(session, [delivery for delivery, _ in rows])
-        claims: list[Claim] = []
-        for delivery, _ in rows:
-            refusal = may_send(MessageKind(delivery.kind), facts[delivery.key])
-            if refusal is not None:
-                delivery.status, delivery.reason = DeliveryStatus.SKIPPED, refusal
-                session.add(delivery)
-        open_still = [delivery for delivery, _ in rows if delivery.status == DeliveryStatus.QUEUED]
-        waiting = await put_off(session, open_still, now=now, zone=parts.settings.zone)
-        for delivery, message in rows:
-            if delivery.status == DeliveryStatus.QUEUED and delivery.id not in waiting:
-                delivery.status = DeliveryStatus.SENDING
-                delivery.provider = parts.providers.personal  # it may have been queued before the way was changed
-                delivery.sending_at = now
-                delivery.attempts += 1
-                delivery.fence += 1
-                delivery.provider_id, delivery.reason = "", ""  # those of an earlier try
-                delivery.lease_owner, delivery.lease_until = owner, lease_until
-                claims.append(Claim(delivery, message, delivery.fence, call_until))
-                session.add(delivery)
-        parts.passing("delivery.claiming")
-    parts.passing("delivery.claimed")
-    return claims, len(rows)
-
-
-async def _facts(session: AsyncSession, deliveries: list[Delivery]) -> dict[str, RecipientFacts]:
-    """What decides for each delivery, in two queries; by delivery key."""
-    ids = {d.member_id for d in deliveries if d.member_id is not None}
-    members = {m.id: m for m in await session.exec(select(Member).where(col(Member.id).in_(ids)))} if ids else {}
-    keys = {d.key: email_key(d.email) for d in deliveries}
-    stops = await stops_for(session, sorted(set(keys.values())))
-    found: dict[str, RecipientFacts] = {}
-    for d in deliveries:
-        member = members.get(d.member_id) if d.member_id is not None else None
-        stopped = stops.get(keys[d.key], ())
-        found[d.key] = RecipientFacts.of(member, stopped) if member else RecipientFacts("", True, True, stopped)
-    return found
+    sender = _Sender(parts, mailer, owner=owner)
+    work = asyncio.ensure_future(sender.run(should_stop))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        sender.leaving = True  # the calls in hand are finished and written down
+        raise
 
 
 def outbound(parts: Parts, delivery: Delivery, message: Message) -> OutboundEmail:
@@ -166,19 +81,109 @@ def outbound(parts: Parts, delivery: Delivery, message: Message) -> OutboundEmai
     )
 
 
-async def _send_and_record(parts: Parts, mailer: Mailer, claims: list[Claim]) -> None:
-    outcomes = await asyncio.gather(*(_send(parts, mailer, claim) for claim in claims))
-    if not claims:
-        return
-    now = parts.clock.now()
-    async with parts.database.transaction() as session:
-        found = {claim.delivery.id: (claim.fence, outcome) for claim, outcome in zip(claims, outcomes, strict=True)}
-        await record_outcomes(session, found, now=now)
-        for outcome in outcomes:
+class _Sender:
+    """One run: each turn is one transaction, which writes down what became of the last calls and takes rows for the next."""
+
+    def __init__(self, parts: Parts, mailer: Mailer, *, owner: str) -> None:
+        self.leaving = False
+        self._parts = parts
+        self._mailer = mailer
+        self._owner = owner
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._ended: list[_Ended] = []
+        self._one_ended = asyncio.Event()
+        self._broken: BaseException | None = None
+
+    async def run(self, should_stop: Callable[[], bool]) -> int:
+        """Until nothing is due or it is told to stop; how many rows were looked at."""
+        handled = 0
+        try:
+            while True:
+                going_on = not (self.leaving or self._broken or should_stop())
+                looked_at = await self._turn(MOST_UNDER_WAY - len(self._under_way) if going_on else 0)
+                handled += looked_at
+                if self._under_way:
+                    await self._some_ended()
+                elif not looked_at and not self._ended:
+                    break
+        except BaseException:
+            await self._write_down_rest()
+            raise
+        if self._broken is not None:
+            raise self._broken
+        return handled
+
+    async def _turn(self, room: int) -> int:
+        parts, ended = self._parts, self._ended[:]
+        if any(outcome.status is not DeliveryStatus.ACCEPTED for _, outcome in ended):
+            await self._write_down(ended)  # it may end a member's standing: not while rows of others are locked
+            ended = []
+        async with parts.database.transaction() as session:
+            await self._record(session, ended)
+            claims, looked_at = await claim(session, parts, owner=self._owner, limit=room) if room else ([], 0)
+            if claims:
+                parts.passing("delivery.claiming")
+        self._is_written_down(ended)
+        if claims:
+            parts.passing("delivery.claimed")
+        for each in claims:
+            task = asyncio.create_task(self._call(each))
+            self._under_way.add(task)
+            task.add_done_callback(self._call_ended)
+        return looked_at
+
+    async def _record(self, session: AsyncSession, ended: Sequence[_Ended]) -> None:
+        if not ended:
+            return
+        parts = self._parts
+        now = parts.clock.now()
+        await record_outcomes(session, {claim.delivery.id: (claim.fence, outcome) for claim, outcome in ended}, now=now)
+        for _, outcome in ended:
             if outcome.halts is not None:
                 await halt(session, parts.providers.personal, outcome.halts, now=now)
         parts.passing("delivery.recording")
-    parts.passing("delivery.recorded")
+
+    async def _write_down(self, ended: Sequence[_Ended]) -> None:
+        async with self._parts.database.transaction() as session:
+            await self._record(session, ended)
+        self._is_written_down(ended)
+
+    def _is_written_down(self, ended: Sequence[_Ended]) -> None:
+        if ended:
+            self._ended = [each for each in self._ended if not any(each is one for one in ended)]
+            self._parts.passing("delivery.recorded")
+
+    async def _call(self, claim: Claim) -> None:
+        self._ended.append((claim, await _send(self._parts, self._mailer, claim)))
+
+    def _call_ended(self, task: "asyncio.Task[None]") -> None:
+        self._under_way.discard(task)
+        self._broken = self._broken or task.exception()
+        self._one_ended.set()
+
+    async def _some_ended(self) -> None:
+        """So many that a turn is worth its transaction, or one a moment ago."""
+        loop = asyncio.get_running_loop()
+        since: float | None = None
+        while self._under_way:
+            if self._ended:
+                since = since or loop.time()
+                if len(self._under_way) <= FEW_UNDER_WAY or loop.time() >= since + TOGETHER_SECONDS:
+                    return
+            self._one_ended.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(since and since + TOGETHER_SECONDS):
+                    await self._one_ended.wait()
+
+    async def _write_down_rest(self) -> None:
+        """The run has failed: finish the calls in hand. One that can't be written down, and will be in doubt, is no harm to the others."""
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+        for each in self._ended[:]:
+            try:
+                await self._write_down([each])
+            except Exception as error:  # noqa: BLE001  # the run's own failure is what its caller gets
+                log.warning("not written down: delivery=%s cause=%s", each[0].delivery.id, type(error).__name__)
 
 
 async def _send(parts: Parts, mailer: Mailer, claim: Claim) -> Outcome:

@@ -4,10 +4,12 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 
+from sqlalchemy import ARRAY, ColumnElement, String, any_, bindparam
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import Select
 
-from service.db import among
+from service.db import is_sqlite
 from service.members.models import Member
 from service.members.rules import MemberStatus, email_key
 from service.members.standing import set_status
@@ -95,16 +97,24 @@ async def lift(
     return len(found)
 
 
+def _in_force(those: ColumnElement[bool]) -> Select[tuple[str, str, str]]:
+    query: Select[tuple[str, str, str]] = select(Suppression.email_hash, Suppression.purpose, Suppression.reason)
+    return query.where(those, col(Suppression.lifted_at).is_(None))
+
+
+_HASH = col(Suppression.email_hash)
+_IN_FORCE = {
+    True: _in_force(_HASH.in_(bindparam("hashes", expanding=True))),
+    False: _in_force(any_(bindparam("hashes", type_=ARRAY(String))) == _HASH),  # one statement, however many
+}
+"""By whether it is SQLite. Built once: it is asked for every few mails."""
+
+
 async def stops_for(session: AsyncSession, email_keys: Sequence[str]) -> dict[str, tuple[Stop, ...]]:
     """The suppressions in force, by folded address; addresses without any are absent."""
     by_hash = {suppression_hash(key): key for key in email_keys}
     found: dict[str, tuple[Stop, ...]] = {}
-    rows = await session.exec(
-        select(Suppression.email_hash, Suppression.purpose, Suppression.reason).where(
-            among(session, Suppression.email_hash, by_hash), col(Suppression.lifted_at).is_(None)
-        )
-    )
-    for digest, purpose, reason in rows:
+    for digest, purpose, reason in await session.exec(_IN_FORCE[is_sqlite(session)], params={"hashes": list(by_hash)}):
         key = by_hash[digest]
         found[key] = (*found.get(key, ()), Stop(SuppressionPurpose(purpose), SuppressionReason(reason)))
     return found

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import httpx
@@ -23,7 +23,7 @@ from service.providers.mailchimp_transactional import MailchimpTransactional
 from service.providers.ports import Providers
 from service.providers.retry import Sleep
 from service.providers.slots import LocalSlots, RedisSlots, Slots
-from service.providers.transactional_http import TransactionalApi, transactional_client
+from service.providers.transactional_http import TransactionalApi, transactional_clients
 from service.providers.transactional_setup import check_sending_domain, ensure_inbound, ensure_metadata_index, ensure_webhook
 
 __all__ = ["MailchimpProviders", "build_providers", "build_slots"]
@@ -39,7 +39,7 @@ class MailchimpProviders(Providers):
     breakers: Mapping[Product, Breaker]
     slots: Mapping[Product, Slots]
     marketing_http: httpx.Client
-    transactional_http: httpx.AsyncClient
+    transactional_http: Sequence[httpx.AsyncClient]
 
     def breaker_states(self) -> dict[Product, BreakerState]:
         """How each product does just now, for `doctor` and the metrics."""
@@ -92,7 +92,8 @@ class MailchimpProviders(Providers):
             if isinstance(slots, RedisSlots):
                 await slots.close()
         self.marketing_http.close()
-        await self.transactional_http.aclose()
+        for client in self.transactional_http:
+            await client.aclose()
 
 
 def build_slots(config: MailchimpConfig, redis: Redis | None) -> dict[Product, Slots]:
@@ -115,7 +116,7 @@ def build_providers(
     marketing_transport: httpx.BaseTransport | None = None,
     transactional_transport: httpx.AsyncBaseTransport | None = None,
 ) -> MailchimpProviders:
-    """The adapters over one connection pool per product. `mailer` is Transactional where there is a key, else the mail server of
+    """The adapters over the connections of each product. `mailer` is Transactional where there is a key, else the mail server of
     `smtp`, else None. The transports are for tests
     of exact HTTP edges; `draw` gives the jitter, 0..1.
     """
@@ -124,7 +125,7 @@ def build_providers(
         for product in (Product.MARKETING, Product.TRANSACTIONAL)
     }
     marketing_http = marketing_client(config, transport=marketing_transport)
-    transactional_http = transactional_client(config, transport=transactional_transport)
+    transactional_http = transactional_clients(config, slots[Product.TRANSACTIONAL].size, transport=transactional_transport)
     marketing = MarketingApi(
         config, http=marketing_http, slots=slots[Product.MARKETING], breaker=breakers[Product.MARKETING], sleep=sleep, draw=draw
     )

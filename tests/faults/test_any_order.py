@@ -18,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from service.db import Database
 from service.errors import Conflict
+from service.messages.claiming import Claim, claim_due
 from service.messages.doubt import resolve
 from service.messages.models import Delivery
 from service.messages.outcomes import Outcome, outcome_of_error, outcome_of_result, record_outcome, waiting_a_day
@@ -31,7 +32,6 @@ from service.messages.rules import (
     SuppressionReason,
     advanced,
 )
-from service.messages.sending import Claim, claim_due
 from service.messages.suppressions import suppress
 from service.migrations import migrate
 from service.parts import Parts

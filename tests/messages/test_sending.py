@@ -5,13 +5,14 @@ from datetime import timedelta
 import pytest
 from sqlmodel import select
 
+from service.messages.claiming import claim_due
 from service.messages.doubt import doubt_lapsed, look_up_doubtful, resolve
 from service.messages.halts import halts
 from service.messages.models import Delivery, Suppression
 from service.messages.outcomes import outcome_of_result, record_outcome
 from service.messages.receipts import apply_receipt
 from service.messages.rules import DeliveryStatus, MessageKind, Resolution, SuppressionPurpose, SuppressionReason
-from service.messages.sending import claim_due, deliver_due, release_own
+from service.messages.sending import deliver_due, release_own
 from service.messages.suppressions import suppress
 from service.parts import Parts
 from service.providers.base import Misconfigured, OutcomeUnknown, Rejected, SendResult, SendStatus, Temporary

@@ -6,9 +6,9 @@ from service.engagement.models import EngagementEvent
 from service.members.actions import subscribe
 from service.members.models import ConsentRecord, Member
 from service.members.shapes import ConsentGiven
+from service.messages.claiming import claim_due
 from service.messages.models import Delivery, Suppression
 from service.messages.rules import MessageKind, SuppressionPurpose, SuppressionReason
-from service.messages.sending import claim_due
 from service.messages.suppressions import suppress
 from tests.factories import a_delivery, a_member
 from tests.fakes import NOW, FrozenClock

@@ -19,11 +19,11 @@ from service.members.models import ConsentRecord, Erasure, JoinRequest, Member
 from service.members.rules import MemberStatus
 from service.members.shapes import MemberCreate
 from service.members.transfer import import_members
+from service.messages.claiming import claim_due
 from service.messages.doubt import resolve
 from service.messages.models import Delivery, Message
 from service.messages.outcomes import Outcome, record_outcome
 from service.messages.rules import DeliveryStatus, MessageKind, Resolution
-from service.messages.sending import claim_due
 from service.messages.suppressions import stopped_keys
 from service.parts import Parts
 from service.privacy import erase, finish_erasures, forget_strangers, subject_data
