@@ -97,8 +97,8 @@ async def lift(
     return len(found)
 
 
-def _in_force(those: ColumnElement[bool]) -> Select[tuple[str, str, str]]:
-    query: Select[tuple[str, str, str]] = select(Suppression.email_hash, Suppression.purpose, Suppression.reason)
+def _in_force(those: ColumnElement[bool]) -> Select[str, str, str]:
+    query: Select[str, str, str] = select(Suppression.email_hash, Suppression.purpose, Suppression.reason)
     return query.where(those, col(Suppression.lifted_at).is_(None))
 
 
