@@ -7,7 +7,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service import __version__
 from service.deps import PartsDep
-from service.migrations import revisions
+from service.migrations import Shape, shape_of
 
 router = APIRouter(tags=["health"])
 
@@ -44,8 +44,7 @@ async def readyz(parts: PartsDep, response: Response) -> Readiness:
         async with parts.database.reading() as session:
             await (await session.connection()).execute(text("SELECT 1"))
         await parts.database.check_writes()
-        has, newest = await revisions(parts.database)
-        if has != newest:
+        if (await shape_of(parts.database)).shape is Shape.BEHIND:
             migrations = "not at the newest revision: run `kindling migrate`"
     except (SQLAlchemyError, OSError) as error:
         database, migrations = type(error).__name__, "unknown"

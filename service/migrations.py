@@ -1,11 +1,14 @@
 """Bring a database to the current shape. Calls Alembic, which is loaded when it is needed; imports no feature."""
 
 import asyncio
+import re
+from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect, text
 
 from service.db import Database
 
@@ -13,6 +16,24 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+class Shape(StrEnum):
+    """How the database's shape stands to the one this version knows."""
+
+    BEHIND = "behind"
+    """It must be migrated first."""
+    CURRENT = "current"
+    AHEAD = "ahead"
+    """A newer version migrated it. Migrations only add, so that the release before goes on with it (docs/deploy.md, going back)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The revision a database has, None for an empty one, and what that means."""
+
+    revision: str | None
+    shape: Shape
 
 
 def alembic_config(url: str) -> "Config":
@@ -24,38 +45,57 @@ def alembic_config(url: str) -> "Config":
     return config
 
 
-def migrate(url: str) -> None:
-    """Alembic to head. Makes the folder of an SQLite file."""
+def migrate(url: str) -> Shape:
+    """Alembic to head; the shape the database has then: CURRENT, or AHEAD where a newer version was there before, and nothing is done.
+    Makes the folder of an SQLite file.
+    """
     _, mark, path = url.partition("sqlite+aiosqlite:///")
     if mark and path:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
+    if asyncio.run(_shape_at(url)) is Shape.AHEAD:
+        return Shape.AHEAD
     from alembic import command  # noqa: PLC0415  # as above
 
     command.upgrade(alembic_config(url), "head")
+    return Shape.CURRENT
 
 
-async def revisions(database: Database) -> tuple[str | None, str | None]:
-    """The revision the database has, and the newest there is."""
+async def _shape_at(url: str) -> Shape:
+    database = Database(url)
+    try:
+        return (await shape_of(database)).shape
+    finally:
+        await database.close()
+
+
+async def shape_of(database: Database) -> Found:
+    """Which revision the database has, beside those that this version knows. Alembic is not loaded for it: /readyz asks often."""
     async with database.engine.connect() as connection:
         has = await connection.run_sync(_revision_of)
-    return has, _newest()
+    known = _known()
+    if has is not None and has not in known:
+        return Found(has, Shape.AHEAD)
+    return Found(has, Shape.CURRENT if has is not None and has not in known.values() else Shape.BEHIND)
 
 
 def _revision_of(connection: Connection) -> str | None:
-    from alembic.runtime.migration import MigrationContext  # noqa: PLC0415  # as above
-
-    return MigrationContext.configure(connection).get_current_revision()
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
 
 
 @cache
-def _newest() -> str | None:
-    """Read from the files once in a process: /readyz asks often, and a new version is a new process."""
-    from alembic.config import Config  # noqa: PLC0415  # as above
-    from alembic.script import ScriptDirectory  # noqa: PLC0415
-
-    return ScriptDirectory.from_config(Config(ROOT / "alembic.ini")).get_current_head()
+def _known() -> dict[str, str]:
+    """Each revision and the one before it (empty for the first), read from the files once in a process: a new version is a new one."""
+    files = [path.read_text(encoding="utf-8") for path in (ROOT / "alembic" / "versions").glob("*.py")]
+    return {_named("revision", file): _named("down_revision", file) for file in files}
 
 
-async def migrate_in_thread(url: str) -> None:
+def _named(name: str, migration: str) -> str:
+    found = re.search(rf'^{name}(?:: [^=]*)? = "([^"]+)"$', migration, re.MULTILINE)
+    return found[1] if found else ""
+
+
+async def migrate_in_thread(url: str) -> Shape:
     """`migrate` from a running event loop."""
-    await asyncio.to_thread(migrate, url)
+    return await asyncio.to_thread(migrate, url)

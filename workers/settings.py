@@ -14,6 +14,7 @@ from arq.worker import Worker, func
 
 from service.bootstrap import open_parts
 from service.messages.sending import release_own
+from service.migrations import Shape, shape_of
 from service.parts import Parts
 from service.queue import from_bytes, to_bytes
 from service.settings import Settings
@@ -51,9 +52,10 @@ def make_worker(settings: Settings, redis: RedisSettings) -> Worker:
     async def startup(ctx: dict[str, Any]) -> None:
         ctx["stack"] = AsyncExitStack()
         ctx["parts"] = await ctx["stack"].enter_async_context(open_parts(settings, redis=redis))
-        if "KINDLING_WORKER" in os.environ:
-            await release_own(ctx["parts"], owner=ctx["owner"])
         parts: Parts = ctx["parts"]
+        await _migrated(parts)
+        if "KINDLING_WORKER" in os.environ:
+            await release_own(parts, owner=ctx["owner"])
         parts.renderer.load()  # a template that does not compile stops the start, not the first mail
         log.info("worker started: owner=%s", ctx["owner"])
 
@@ -78,6 +80,16 @@ def make_worker(settings: Settings, redis: RedisSettings) -> Worker:
         job_serializer=to_bytes,
         job_deserializer=from_bytes,
     )
+
+
+async def _migrated(parts: Parts) -> None:
+    """Waits until the database has the shape that this version needs: a cluster may start a worker before its migration is through."""
+    told = False
+    while (await shape_of(parts.database)).shape is Shape.BEHIND:
+        if not told:
+            log.warning("the database is not up to date: waiting for `kindling migrate`")
+            told = True
+        await asyncio.sleep(1)
 
 
 async def run_worker(settings: Settings, redis: RedisSettings) -> None:

@@ -6,10 +6,11 @@ from rich.progress import Progress
 
 from service.backups.restoring import restore_backup
 from service.backups.writing import OnRows, write_backup
+from service.cli.checks import check_own_shape
 from service.cli.screen import out, progress_bar, tell
 from service.clock import clock_from
 from service.db import Database
-from service.migrations import migrate_in_thread, revisions
+from service.migrations import migrate_in_thread
 from service.settings import Settings
 from service.tables import metadata
 
@@ -29,9 +30,9 @@ async def back_up(settings: Settings, file: Path | None, *, as_json: bool) -> No
     now = clock_from(settings.clock_file).now()
     target = file or settings.var_dir / "backups" / f"kindling-{now:%Y-%m-%dT%H%M%SZ}.jsonl.gz"
     try:
-        has, _ = await revisions(database)
+        revision = await check_own_shape(database)
         with progress_bar(as_json=as_json) as progress:
-            made = await write_backup(database, metadata, target, revision=has or "", now=now, on_rows=_shown_by(progress, "writing"))
+            made = await write_backup(database, metadata, target, revision=revision, now=now, on_rows=_shown_by(progress, "writing"))
     finally:
         await database.close()
     if as_json:
@@ -46,10 +47,10 @@ async def restore(settings: Settings, file: Path, *, replace: bool, as_json: boo
     await migrate_in_thread(settings.database)
     database = Database(settings.database)
     try:
-        has, _ = await revisions(database)
+        revision = await check_own_shape(database)
         with progress_bar(as_json=as_json) as progress:
             show = _shown_by(progress, "restoring")
-            done = await restore_backup(database, metadata, file, revision=has or "", replace=replace, on_rows=show)
+            done = await restore_backup(database, metadata, file, revision=revision, replace=replace, on_rows=show)
     finally:
         await database.close()
     if as_json:

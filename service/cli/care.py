@@ -12,7 +12,7 @@ from service.cli.screen import out, tell
 from service.db import database_now
 from service.measures.closing import closed_quarters, explained_by_late_signs, recompute_differences
 from service.messages.halts import halts
-from service.migrations import revisions
+from service.migrations import Shape, shape_of
 from service.outgoing.endpoints import stopped_count
 from service.parts import Parts
 from service.providers.base import Product, ProviderError
@@ -63,10 +63,11 @@ async def _findings(parts: Parts) -> AsyncIterator[Finding]:
 
 async def _database(parts: Parts) -> AsyncIterator[Finding]:
     kind = "SQLite" if parts.database.is_sqlite else "PostgreSQL"
-    has, newest = await revisions(parts.database)
+    found = await shape_of(parts.database)
     yield Finding("database", True, f"{kind} answers")
-    yield Finding("migrations", has == newest, f"at {has or 'none'}", "Run `kindling migrate`.")
-    if has != newest:
+    further = ", by a newer version; this one goes on with it, but can't back it up" if found.shape is Shape.AHEAD else ""
+    yield Finding("migrations", found.shape is not Shape.BEHIND, f"at {found.revision or 'none'}{further}", "Run `kindling migrate`.")
+    if found.shape is Shape.BEHIND:
         return
     async with parts.database.reading() as session:
         difference = abs(await database_now(session) - parts.clock.now())

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from service.cli.context import fail
 from service.db import Database
-from service.migrations import revisions
+from service.migrations import Shape, shape_of
 
 
 async def check_migrated(database: Database) -> None:
@@ -12,9 +12,19 @@ async def check_migrated(database: Database) -> None:
     file = _missing(database)
     if file:
         fail(f"There is no database at {file} yet: run `kindling migrate`, or check VAR_DIR and DATABASE_URL.")
-    has, newest = await revisions(database)
-    if has != newest:
+    if (await shape_of(database)).shape is Shape.BEHIND:
         fail("The database is not up to date: run `kindling migrate` first.")
+
+
+async def check_own_shape(database: Database) -> str:
+    """As above, and ends the command too where a newer version migrated the database: a backup by this one would lack what is new.
+    The revision.
+    """
+    await check_migrated(database)
+    found = await shape_of(database)
+    if found.shape is Shape.AHEAD:
+        fail(f"The database was migrated by a newer version (to {found.revision}): back up and restore with that one.")
+    return found.revision or ""
 
 
 def _missing(database: Database) -> str:

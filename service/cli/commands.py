@@ -108,11 +108,11 @@ def sandbox() -> None:
 @app.command("migrate")
 def migrate_command() -> None:
     """Bring the database to the current shape."""
-    from service.migrations import migrate
+    from service.migrations import Shape, migrate
 
     settings = settings_or_fail()
-    migrate(settings.database)
-    typer.echo("The database is up to date.")
+    ahead = migrate(settings.database) is Shape.AHEAD
+    typer.echo("A newer version migrated the database: nothing to do." if ahead else "The database is up to date.")
 
 
 @app.command("demo")

@@ -16,7 +16,7 @@ from service.areas import read_all
 from service.bootstrap import open_parts_with_redis
 from service.clock import clock_from
 from service.db import Database
-from service.migrations import revisions
+from service.migrations import Shape, shape_of
 from service.parts import Parts
 from service.settings import Settings
 
@@ -79,8 +79,7 @@ async def ensure_given_admin_key(settings: Settings) -> None:
 
     database = Database(settings.database)
     try:
-        has, newest = await revisions(database)
-        if has != newest:
+        if (await shape_of(database)).shape is Shape.BEHIND:
             typer.echo("ADMIN_KEY counts once the database is up to date: run `kindling migrate`.", err=True)
             return
         async with database.transaction() as session:

@@ -19,7 +19,7 @@ from service.errors import Conflict, InvalidInput
 from service.measures.closing import measures_of
 from service.measures.quarter import Frame, read_span
 from service.members.models import Organisation
-from service.migrations import revisions
+from service.migrations import shape_of
 from service.tables import metadata
 from tests.databases import PostgresTemplate, SqliteTemplate
 from tests.measures.history import OWN_PAGES, write
@@ -68,7 +68,7 @@ async def figures(database: Database) -> Any:
 
 
 async def back_up(database: Database, file: Path) -> str:
-    revision, _ = await revisions(database)
+    revision = (await shape_of(database)).revision
     assert revision is not None
     await write_backup(database, metadata, file, revision=revision, now=NOW, on_rows=silent)
     return revision

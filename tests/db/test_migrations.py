@@ -3,9 +3,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
 from alembic import command
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
 
-from service.migrations import ROOT, alembic_config
+from service.cli.checks import check_own_shape
+from service.db import Database
+from service.migrations import ROOT, Found, Shape, _known, alembic_config, migrate_in_thread, shape_of
+from tests.api_client import make_parts, open_api
+from tests.fakes import FrozenClock, RecordingQueue
 
 MIGRATIONS = sorted((ROOT / "alembic" / "versions").glob("*.py"))
 TAKES_AWAY = {"drop_column", "drop_table", "rename_table"}
@@ -27,6 +34,29 @@ def test_migrations_go_up_down_and_up_again(disposable_database_url: str) -> Non
     command.downgrade(config, "base")
     command.upgrade(config, "head")
     command.check(config)
+
+
+def test_the_revisions_read_from_the_files_are_alembics() -> None:
+    theirs = ScriptDirectory.from_config(alembic_config(""))
+    assert _known() == {script.revision: script.down_revision or "" for script in theirs.walk_revisions()}
+
+
+async def test_the_release_before_goes_on_with_a_database_that_a_newer_one_migrated(
+    disposable_database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    database = Database(disposable_database_url)
+    async with open_api(make_parts(database, FrozenClock(), RecordingQueue(), tmp_path)) as api:
+        for revision, shape, status in (("0001", Shape.BEHIND, 503), ("of_the_next_release", Shape.AHEAD, 200)):
+            async with database.transaction() as session:
+                await (await session.connection()).execute(text("UPDATE alembic_version SET version_num = :to"), {"to": revision})
+            assert await shape_of(database) == Found(revision, shape)
+            assert (await api.stranger.get("http://test/readyz")).status_code == status
+    assert await migrate_in_thread(disposable_database_url) is Shape.AHEAD
+    assert (await shape_of(database)).revision == "of_the_next_release"
+    with pytest.raises(typer.Exit):
+        await check_own_shape(database)
+    assert "back up and restore with that one" in capsys.readouterr().err
+    await database.close()
 
 
 def _breaks_old_code(path: Path) -> Iterator[str]:
