@@ -16,6 +16,9 @@ from service.members.standing import set_status
 from service.messages.models import Suppression
 from service.messages.rules import Stop, SuppressionPurpose, SuppressionReason
 
+LOOKUP_CHUNK = 10_000
+"""SQLite takes 32,766 values at most in a statement."""
+
 _STANDING_AFTER = {
     SuppressionReason.UNSUBSCRIBE: MemberStatus.UNSUBSCRIBED,
     SuppressionReason.MANUAL: MemberStatus.UNSUBSCRIBED,
@@ -113,10 +116,13 @@ _IN_FORCE = {
 async def stops_for(session: AsyncSession, email_keys: Sequence[str]) -> dict[str, tuple[Stop, ...]]:
     """The suppressions in force, by folded address; addresses without any are absent."""
     by_hash = {suppression_hash(key): key for key in email_keys}
+    hashes = list(by_hash)
     found: dict[str, tuple[Stop, ...]] = {}
-    for digest, purpose, reason in await session.exec(_IN_FORCE[is_sqlite(session)], params={"hashes": list(by_hash)}):
-        key = by_hash[digest]
-        found[key] = (*found.get(key, ()), Stop(SuppressionPurpose(purpose), SuppressionReason(reason)))
+    for start in range(0, len(hashes), LOOKUP_CHUNK):
+        given = {"hashes": hashes[start : start + LOOKUP_CHUNK]}
+        for digest, purpose, reason in await session.exec(_IN_FORCE[is_sqlite(session)], params=given):
+            key = by_hash[digest]
+            found[key] = (*found.get(key, ()), Stop(SuppressionPurpose(purpose), SuppressionReason(reason)))
     return found
 
 
