@@ -56,10 +56,6 @@ class Insert:
     columns: tuple[Column, ...]
     is_sqlite: bool
 
-    def records(self, rows: Sequence[Mapping[str, Any]]) -> list[Values]:
-        """The values of each row."""
-        return list(zip(*(column.ready([row[column.name] for row in rows]) for column in self.columns), strict=True))
-
     def calls(self, rows: Sequence[Mapping[str, Any]], alike: Mapping[str, Any]) -> Iterator[Call]:
         """What has to be run to insert the rows; `alike` holds what every row has besides."""
         given = [[alike[c.name]] if c.name in alike else [row[c.name] for row in rows] for c in self.columns]

@@ -2,38 +2,33 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from itertools import islice
 from pathlib import Path
 
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from service.db import Database, among, insert_all, look_over
-from service.errors import InvalidInput
+from service.db import Database, among, look_over
 from service.members.models import ConsentRecord, JoinRequest, Member, MemberChange, Organisation, OrganisationDomain
 from service.members.transfer_columns import Columns, read_columns
-from service.members.transfer_organisations import BatchOrganisations, load_organisations
+from service.members.transfer_organisations import load_organisations
 from service.members.transfer_plan import BatchPlan, Note, Planner
 from service.members.transfer_rejects import RejectsFile
 from service.members.transfer_rows import PersonRow, Reject, RowReader
+from service.members.transfer_stages import Batch, Reading, Writing
 from service.members.transfer_text import Layout, rows, survey
 from service.parts import IsStopped
 
-BATCH_ROWS = 1_000
-SLICE = 50
-"""Rows read and checked before others have a turn."""
 LOOKED_OVER = 5_000
-"""With so many new members the tables have grown, and again each time they are twice as many."""
+"""With so many new members the tables have grown, and again each time they are ten times as many."""
 WRITTEN = (Organisation, OrganisationDomain, Member, MemberChange, ConsentRecord, JoinRequest)
 TRIES = 4
 USUAL_COLLECTION = gc.get_threshold()
 SELDOM = 50_000
-Raw = tuple[int, list[str]]
 
 
 def never() -> bool:
@@ -106,11 +101,10 @@ class _Run:
     database: Database
     layout: Layout
     columns: Columns
-    reader: RowReader
+    reading: Reading
     now: datetime
     is_stopped: IsStopped
     options: ImportOptions
-    seen: dict[str, int] = field(default_factory=dict)
     made: set[str] = field(default_factory=set)
 
 
@@ -122,13 +116,6 @@ def _seldom_collecting() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*USUAL_COLLECTION)
-
-
-@dataclass(slots=True)
-class _Batch:
-    raw: list[Raw] = field(default_factory=list)
-    people: list[PersonRow] = field(default_factory=list)
-    rejects: list[Reject] = field(default_factory=list)
 
 
 async def import_members(
@@ -149,65 +136,28 @@ async def import_members(
     """
     layout = await asyncio.to_thread(survey, source)
     columns = read_columns(layout.headings)
-    run = _Run(database, layout, columns, RowReader(columns, now=now), now, is_stopped, options or ImportOptions())
     summary = replace(so_far or ImportSummary(), total=layout.rows)
-    source_rows = rows(source, layout)
-    for number, cells in islice(source_rows, summary.rows):  # done before the break: only remembered, to know duplicates
-        found = run.reader.read(number, cells)
-        if isinstance(found, PersonRow):
-            run.seen.setdefault(found.key, number)
+    reading = Reading(rows(source, layout), RowReader(columns, now=now), done=summary.rows)
+    run = _Run(database, layout, columns, reading, now, is_stopped, options or ImportOptions())
     book = RejectsFile(run.options.rejects, goes_on=summary.rows > 0) if run.options.rejects else None
     looked_over = summary.added
     with _seldom_collecting():
-        async with _read_ahead(run, source_rows) as next_batch:
-            while not should_stop() and (batch := await next_batch()).raw:
+        try:
+            while not should_stop() and (batch := await reading.next()).raw:
                 report = await _import_batch(run, batch, summary, on_batch)
                 summary = report.summary
-                if summary.added >= max(LOOKED_OVER, 2 * looked_over) and not run.options.dry_run:
+                if summary.added >= max(LOOKED_OVER, 10 * looked_over) and not run.options.dry_run:
                     looked_over = summary.added
                     async with database.transaction() as session:
                         await look_over(session, *WRITTEN)
                 if book is not None:
                     book.add(report.rejects, layout.headings)
+        finally:
+            await reading.stop()
     return summary
 
 
-@asynccontextmanager
-async def _read_ahead(run: _Run, source_rows: Iterator[Raw]) -> AsyncIterator[Callable[[], Awaitable[_Batch]]]:
-    """Gives one batch after the other; the next is read and checked while the database has the one before. Empty at the end."""
-    coming = asyncio.create_task(_sorted_out(run, source_rows))
-
-    async def next_batch() -> _Batch:
-        nonlocal coming
-        batch = await coming
-        coming = asyncio.create_task(_sorted_out(run, source_rows))
-        return batch
-
-    try:
-        yield next_batch
-    finally:
-        coming.cancel()
-        with suppress(asyncio.CancelledError, InvalidInput):  # what can't be read ends the import when its turn comes, not before
-            await coming
-
-
-async def _sorted_out(run: _Run, source_rows: Iterator[Raw]) -> _Batch:
-    batch = _Batch()
-    for number, cells in islice(source_rows, BATCH_ROWS):
-        if number % SLICE == 0:
-            await asyncio.sleep(0)
-        batch.raw.append((number, cells))
-        found = run.reader.read(number, cells)
-        if isinstance(found, Reject):
-            batch.rejects.append(found)
-        elif (first := run.seen.setdefault(found.key, number)) != number:
-            batch.rejects.append(Reject(number, "email", f"is the same address as in row {first}; the first one counts", tuple(cells)))
-        else:
-            batch.people.append(found)
-    return batch
-
-
-async def _import_batch(run: _Run, batch: _Batch, summary: ImportSummary, on_batch: Listener | None) -> BatchReport:
+async def _import_batch(run: _Run, batch: Batch, summary: ImportSummary, on_batch: Listener | None) -> BatchReport:
     for _ in range(TRIES):
         try:
             return await _try_batch(run, batch, summary, on_batch)
@@ -216,52 +166,41 @@ async def _import_batch(run: _Run, batch: _Batch, summary: ImportSummary, on_bat
     raise lost
 
 
-async def _try_batch(run: _Run, batch: _Batch, summary: ImportSummary, on_batch: Listener | None) -> BatchReport:
+async def _try_batch(run: _Run, batch: Batch, summary: ImportSummary, on_batch: Listener | None) -> BatchReport:
     if run.options.dry_run:
         async with run.database.reading() as session:
-            plan, organisations = await _plan(session, run, batch.people)
-        report = _report(run, None, batch, plan, organisations, summary)
+            planner = await _looked_up(session, run, batch.people)
+        planner.take(batch.people)
+        report = _report(run, None, batch, planner.plan, summary)
         if on_batch:
             await on_batch(report)
         return report
     async with run.database.transaction() as session:
-        plan, organisations = await _plan(session, run, batch.people)
-        await _write(session, plan, organisations)
-        report = _report(run, session, batch, plan, organisations, summary)
+        planner = await _looked_up(session, run, batch.people)
+        async with Writing(session) as writing:
+            for part in batch.parts():
+                await writing.go_on(planner.take(part))
+                run.reading.go_on()
+        report = _report(run, session, batch, planner.plan, summary)
         if on_batch:
             await on_batch(report)
     return report
 
 
-async def _plan(session: AsyncSession, run: _Run, people: list[PersonRow]) -> tuple[BatchPlan, BatchOrganisations]:
+async def _looked_up(session: AsyncSession, run: _Run, people: list[PersonRow]) -> Planner:
     keys = [row.key for row in people]
     known = {m.email_key: m for m in (await session.exec(select(Member).where(among(session, Member.email_key, keys)))).all()}
     stopped = await run.is_stopped(session, keys)
     organisations = await load_organisations(session, people, now=run.now)
     if run.options.dry_run:
         session.expunge_all()
-    planner = Planner(organisations, now=run.now, measuring=run.options.measuring)
-    for row in people:
-        planner.take(row, known.get(row.key), is_stopped=row.key in stopped)
-    return planner.plan, organisations
+    return Planner(organisations, known, stopped, now=run.now, measuring=run.options.measuring)
 
 
-async def _write(session: AsyncSession, plan: BatchPlan, organisations: BatchOrganisations) -> None:
-    await insert_all(session, Organisation, organisations.made)
-    await insert_all(session, OrganisationDomain, organisations.made_domains)
-    await session.flush()  # the known members that were changed
-    await insert_all(session, Member, plan.members)
-    await insert_all(session, MemberChange, plan.changes)
-    await insert_all(session, ConsentRecord, plan.consents)
-    await insert_all(session, JoinRequest, plan.requests)
-
-
-def _report(
-    run: _Run, session: AsyncSession | None, batch: _Batch, plan: BatchPlan, organisations: BatchOrganisations, before: ImportSummary
-) -> BatchReport:
-    made = {str(row["name_key"]) for row in organisations.made}
+def _report(run: _Run, session: AsyncSession | None, batch: Batch, plan: BatchPlan, before: ImportSummary) -> BatchReport:
+    made = plan.organisations
     if session is None:  # a dry run makes up the same ones in each batch
-        made -= run.made
+        made = made - run.made
         run.made |= made
     cells = {number: tuple(row) for number, row in batch.raw} if plan.rejects else {}
     rejects = [*batch.rejects, *(replace(reject, cells=cells[reject.row]) for reject in plan.rejects)]
@@ -274,7 +213,7 @@ def _report(
         rejected=before.rejected + len(rejects),
         noted=before.noted + len(plan.notes),
         organisations=before.organisations + len(made),
-        join_requests=before.join_requests + len(plan.requests),
+        join_requests=before.join_requests + plan.asked,
     )
     rejects.sort(key=lambda reject: reject.row)
     return BatchReport(session, summary, rejects, plan.notes, run.layout.headings, run.columns.unknown)

@@ -1,11 +1,11 @@
 """What a batch of imported rows means for the members: new ones as rows to insert, known ones changed in place. No I/O."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from service.db import new_id
+from service.db import new_id, new_row_id
 from service.members.models import JoinRequest, Member
 from service.members.rules import ConsentPurpose, JoinRequestStatus, MemberStatus, mailchimp_must_hear
 from service.members.transfer_organisations import BatchOrganisations
@@ -38,13 +38,23 @@ class Note:
 
 
 @dataclass(slots=True)
-class BatchPlan:
-    """What to insert, and what to tell. Known members are changed on the objects themselves."""
+class NewRows:
+    """What to insert. Known members are changed on the objects themselves."""
 
+    organisations: list[Values] = field(default_factory=list)
+    domains: list[Values] = field(default_factory=list)
     members: list[Values] = field(default_factory=list)
     changes: list[Values] = field(default_factory=list)
     consents: list[Values] = field(default_factory=list)
     requests: list[Values] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class BatchPlan:
+    """What to tell of a batch."""
+
+    organisations: set[str] = field(default_factory=set)
+    asked: int = 0
     added: int = 0
     changed: int = 0
     unchanged: int = 0
@@ -55,17 +65,30 @@ class BatchPlan:
 class Planner:
     """Plans one batch. `measuring`: may opens and clicks of those be measured whose row does not say? (They were told elsewhere.)"""
 
-    def __init__(self, organisations: BatchOrganisations, *, now: datetime, measuring: bool) -> None:
+    def __init__(
+        self, organisations: BatchOrganisations, known: Mapping[str, Member], stopped: Set[str], *, now: datetime, measuring: bool
+    ) -> None:
+        self._known = known
+        self._stopped = stopped
         self._organisations = organisations
         self._now = now
         self._blank = Member(email="", email_key="", created_at=now, updated_at=now, allows_measuring=measuring).model_dump(
             exclude=NEVER_AT_FIRST
         )
         self._blank_request = JoinRequest(member_id=NOBODY, reason="", source=SOURCE, created_at=now).model_dump()
+        self._rows = NewRows()
         self.plan = BatchPlan()
 
-    def take(self, row: PersonRow, known: Member | None, *, is_stopped: bool) -> None:
-        """Add one row to the plan."""
+    def take(self, rows: Iterable[PersonRow]) -> NewRows:
+        """Add some rows of the file to the plan; what is to be inserted for them, and for none before."""
+        self._rows = NewRows(self._organisations.made, self._organisations.made_domains)
+        for row in rows:
+            self._take(row, self._known.get(row.key), is_stopped=row.key in self._stopped)
+        self.plan.organisations.update(str(made["name_key"]) for made in self._rows.organisations)
+        self._organisations.made, self._organisations.made_domains = [], []
+        return self._rows
+
+    def _take(self, row: PersonRow, known: Member | None, *, is_stopped: bool) -> None:
         if known is None and is_stopped:
             self.plan.rejects.append(Reject(row.row, "email", STOPPED))
             return
@@ -93,12 +116,12 @@ class Planner:
             "organisation_id": organisation_id,
             "organisation_by_hand": named is not None,
             "status": row.status,
-            "interests": list(dict.fromkeys([*row.interests, *row.tags])),
-            "leadership_roles": row.roles,
+            "interests": list(dict.fromkeys([*row.interests, *row.tags])) or self._blank["interests"],
+            "leadership_roles": row.roles or self._blank["leadership_roles"],
             "joined_at": row.joined_at or (row.consent.at if row.consent else None),
             "audience_due_at": self._now if mailchimp_must_hear(None, row.status) else None,
         }
-        self.plan.members.append(person)
+        self._rows.members.append(person)
         self.plan.added += 1
         self._note_first_standings(row, member_id, organisation_id)
         self._note_first_consents(row, member_id)
@@ -219,32 +242,33 @@ class Planner:
     # --- rows ---
 
     def _stand(self, member_id: UUID, at: datetime, status: MemberStatus, organisation_id: UUID | None) -> None:
-        self.plan.changes.append(
+        self._rows.changes.append(
             {
-                "id": new_id(), "member_id": member_id, "at": at, "status": status, "organisation_id": organisation_id, "source": SOURCE,
-                "reason": "",
+                "id": new_row_id(), "member_id": member_id, "at": at, "status": status, "organisation_id": organisation_id,
+                "source": SOURCE, "reason": "",
             }
         )  # fmt: skip
 
     def _consent(self, member_id: UUID, purpose: ConsentPurpose, proof: Evidence) -> None:
-        self.plan.consents.append(
+        self._rows.consents.append(
             {
-                "id": new_id(), "member_id": member_id, "purpose": purpose, "given": True, "at": proof.at, "source": proof.source,
+                "id": new_row_id(), "member_id": member_id, "purpose": purpose, "given": True, "at": proof.at, "source": proof.source,
                 "ip": proof.ip, "text_version": proof.text_version,
             }
         )  # fmt: skip
 
     def _withdraw(self, member_id: UUID, purpose: ConsentPurpose, at: datetime) -> None:
-        self.plan.consents.append(
+        self._rows.consents.append(
             {
-                "id": new_id(), "member_id": member_id, "purpose": purpose, "given": False, "at": at, "source": SOURCE, "ip": "",
+                "id": new_row_id(), "member_id": member_id, "purpose": purpose, "given": False, "at": at, "source": SOURCE, "ip": "",
                 "text_version": "",
             }
         )  # fmt: skip
 
     def _ask(self, member_id: UUID, reason: str) -> None:
         asked = {"id": new_id(), "member_id": member_id, "reason": reason, "status": JoinRequestStatus.OPEN, "confirmed_at": self._now}
-        self.plan.requests.append({**self._blank_request, **asked})
+        self._rows.requests.append({**self._blank_request, **asked})
+        self.plan.asked += 1
 
 
 def _shown(proof: Evidence) -> Mapping[str, object]:
