@@ -14,7 +14,7 @@ from service.console.looks import stand_alone
 from service.console.people import LINK_MAX_AGE, mail_link, person_of_link
 from service.console.sessions import end, start_with_key, start_with_link
 from service.deps import NowDep, PartsDep, SessionDep
-from service.errors import InvalidInput, ServiceError
+from service.errors import InvalidInput, LimitReached, ServiceError
 from service.pages.forms import Form, FormDep, Wrong
 from service.parts import Parts
 
@@ -34,6 +34,15 @@ def _page(parts: Parts, *, wrong: Sequence[Wrong] = (), after: str = HOME, form:
     return stand_alone(parts.settings, "sign_in.html", status=status, wrong=wrong, after=after, form=form or Form())
 
 
+def _not_in(parts: Parts, field: str, error: ServiceError, *, after: str = HOME, form: Form | None = None) -> HTMLResponse:
+    """The page again, with what is wrong; to whom tried too often it says when to come back."""
+    page = _page(parts, wrong=[Wrong(field, error.detail)], after=after, form=form)
+    if isinstance(error, LimitReached):
+        page.status_code = 429
+        page.headers["Retry-After"] = str(error.retry_after_seconds)
+    return page
+
+
 @router.get("/sign-in")
 async def show(parts: PartsDep, request: Request) -> Response:
     """Both ways in."""
@@ -48,7 +57,7 @@ async def ask_for_link(request: Request, form: FormDep, session: SessionDep, par
         refuse_other_sites(request)
         await limit_sign_in(request, parts)
     except ServiceError as error:
-        return _page(parts, wrong=[Wrong("email", error.detail)], form=form)
+        return _not_in(parts, "email", error, form=form)
     if "@" not in email:
         return _page(parts, wrong=[Wrong("email", "Enter an email address in full, such as name@trust.nhs.uk")], form=form)
     called_from(address_of(request))
@@ -72,7 +81,7 @@ async def use_key(request: Request, form: FormDep, parts: PartsDep, now: NowDep)
             await count_wrong_key(request, parts, key)
             raise InvalidInput("This key does not count. Check that it was copied whole; an admin can make another.")
     except ServiceError as error:
-        return _page(parts, wrong=[Wrong("key", error.detail)], after=after)
+        return _not_in(parts, "key", error, after=after)
     return _in(parts, token, after)
 
 
@@ -88,7 +97,7 @@ async def show_link(token: str, session: SessionDep, parts: PartsDep, now: NowDe
     try:
         _, person = await person_of_link(session, parts, token, now=now)
     except InvalidInput as error:
-        return _page(parts, wrong=[Wrong("email", error.detail)])
+        return _not_in(parts, "email", error)
     return stand_alone(parts.settings, "sign_in_confirm.html", token=token, name=person.name)
 
 
@@ -101,7 +110,7 @@ async def use_link(request: Request, token: str, parts: PartsDep, now: NowDep) -
         async with parts.database.transaction() as session:
             cookie = await start_with_link(session, parts, token, now=now)
     except ServiceError as error:
-        return _page(parts, wrong=[Wrong("email", error.detail)])
+        return _not_in(parts, "email", error)
     return _in(parts, cookie, HOME)
 
 
