@@ -25,12 +25,12 @@ from service.providers.base import Mailer, OutboundEmail, ProviderError
 
 log = logging.getLogger(__name__)
 
-MOST_UNDER_WAY = 12
-"""Rows in `sending` at once, twice the connections: while what became of some is written down and others are taken, the connections go on.
-A crash leaves so many in doubt at most, each a mail that a person may have to decide about.
+FEWEST_AT_ONCE, MOST_AT_ONCE = 8, 24
+"""Rows in `sending` at once: the fewer while calls take their time, hardly more than there are connections, since a crash leaves so many in
+doubt, each a mail that a person may have to decide about. Where calls are quick, more of them share a transaction.
 """
-FEW_UNDER_WAY = 4
-"""So few left, the next are taken: many share one transaction."""
+FEW_LEFT = 4
+"""So few under way, the next are taken."""
 TOGETHER_SECONDS = 0.02
 """What became of a mail waits so long for others, to be written down with them."""
 
@@ -89,6 +89,7 @@ class _Sender:
         self._parts = parts
         self._mailer = mailer
         self._owner = owner
+        self._at_once = FEWEST_AT_ONCE
         self._under_way: set[asyncio.Task[None]] = set()
         self._ended: list[_Ended] = []
         self._one_ended = asyncio.Event()
@@ -100,7 +101,7 @@ class _Sender:
         try:
             while True:
                 going_on = not (self.leaving or self._broken or should_stop())
-                looked_at = await self._turn(MOST_UNDER_WAY - len(self._under_way) if going_on else 0)
+                looked_at = await self._turn(max(0, self._at_once - len(self._under_way)) if going_on else 0)
                 handled += looked_at
                 if self._under_way:
                     await self._some_ended()
@@ -164,16 +165,18 @@ class _Sender:
     async def _some_ended(self) -> None:
         """So many that a turn is worth its transaction, or one a moment ago."""
         loop = asyncio.get_running_loop()
-        since: float | None = None
+        begun, since = loop.time(), 0.0
         while self._under_way:
             if self._ended:
                 since = since or loop.time()
-                if len(self._under_way) <= FEW_UNDER_WAY or loop.time() >= since + TOGETHER_SECONDS:
-                    return
+                if len(self._under_way) <= FEW_LEFT or loop.time() >= since + TOGETHER_SECONDS:
+                    break
             self._one_ended.clear()
             with suppress(TimeoutError):
-                async with asyncio.timeout_at(since and since + TOGETHER_SECONDS):
+                async with asyncio.timeout_at(since + TOGETHER_SECONDS if since else None):
                     await self._one_ended.wait()
+        is_quick = loop.time() < begun + TOGETHER_SECONDS
+        self._at_once = min(MOST_AT_ONCE, 2 * self._at_once) if is_quick else FEWEST_AT_ONCE
 
     async def _write_down_rest(self) -> None:
         """The run has failed: finish the calls in hand. One that can't be written down, and will be in doubt, is no harm to the others."""
