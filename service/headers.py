@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-TOKEN_PAGES = ("/confirm/", "/preferences/", "/unsubscribe/", "/welcome/", "/console/sign-in/", "/report/", "/story/", "/do/")
+TOKEN_PAGES = ("/confirm/", "/preferences/", "/unsubscribe/", "/stay/", "/welcome/", "/console/sign-in/", "/report/", "/story/", "/do/")
 """Pages whose address is a secret: never kept, never listed, never told to another site."""
 _NEVER = "base-uri 'none'; frame-ancestors 'none'"
 PUBLIC = f"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; {_NEVER}"

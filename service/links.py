@@ -1,10 +1,12 @@
-"""The addresses that mails carry: preferences, unsubscribe, confirm, approve, reply. Imports tokens and settings only."""
+"""The addresses that mails carry: preferences, unsubscribe, confirm, approve, reply. Imports nothing of the features."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
 from service.errors import InvalidInput
+from service.headers import TOKEN_PAGES
 from service.languages import said
 from service.settings import Settings
 from service.tokens import WELCOME_LINK_MAX_AGE, Purpose, Tokens
@@ -18,7 +20,13 @@ class Links:
         self._base = settings.base_url
         self._reply_domain = settings.reply_host
         self._from_email = settings.from_email
+        pages = "|".join(TOKEN_PAGES)
+        self._signed = re.compile(rf"({re.escape(self._base)}(?:{pages}|/events/[0-9a-f-]+/))[\w.-]+")
         self._list_id = f"<newsletter.{settings.from_email.partition('@')[2]}>"
+
+    def without_tokens(self, text: str) -> str:
+        """The text of a mail as others than its reader may see it: who holds a signed address may do what it does."""
+        return self._signed.sub(r"\1…", text)
 
     def page(self, path: str) -> str:
         """A page of ours by its path (`/join`)."""

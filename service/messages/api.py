@@ -73,7 +73,6 @@ class Decision(BaseModel):
 
 KEPT_AT_MOST = timedelta(days=3)
 """Transactional drops what waited for 48 hours; a day more, to be seen."""
-ITS_READER_ALONE = "This mail holds a link to sign in, which is for its reader alone."
 MOMENTS = {
     "queued": "queued_at",
     "sending": "sending_at",
@@ -119,8 +118,8 @@ async def list_deliveries(
 
 
 @router.get("/deliveries/{delivery_id}")
-async def show_delivery(delivery_id: UUID, session: SessionDep) -> DeliveryDetail:
-    """One delivery: content, state, timeline."""
+async def show_delivery(delivery_id: UUID, session: SessionDep, parts: PartsDep) -> DeliveryDetail:
+    """One delivery: content (links that are for its reader alone are cut short), state, timeline."""
     row = await session.get(Delivery, delivery_id)
     message = await session.get(Message, row.message_id) if row else None
     if row is None or message is None:
@@ -129,7 +128,7 @@ async def show_delivery(delivery_id: UUID, session: SessionDep) -> DeliveryDetai
     return DeliveryDetail(
         **DeliveryPublic.model_validate(row, from_attributes=True).model_dump(),
         subject=message.subject,
-        text=ITS_READER_ALONE if row.kind == MessageKind.SIGN_IN else message.text,
+        text=parts.links.without_tokens(message.text),
         timeline=sorted(moments, key=lambda m: m.at),
     )
 

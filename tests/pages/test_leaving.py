@@ -1,7 +1,9 @@
+from urllib.parse import urlsplit
+
 import pytest
 from sqlmodel import select
 
-from service.db import Database
+from service.db import Database, new_id
 from service.engagement.models import EngagementEvent
 from service.members.actions import subscribe
 from service.members.models import ConsentRecord, Member
@@ -210,10 +212,24 @@ async def test_somebody_not_on_the_list_is_told_how_to_come_back(community: Comm
 
 
 async def test_token_pages_are_never_kept_listed_or_told_to_others(community: Community, member: Member) -> None:
-    for path in ("/confirm/x", "/preferences/x", "/unsubscribe/x", community.preferences(member), community.unsubscribe(member)):
+    for path in ("/confirm/x", "/preferences/x", "/unsubscribe/x", "/stay/x", community.preferences(member), community.unsubscribe(member)):
         headers = (await community.client.get(path)).headers
         assert (headers["referrer-policy"], headers["cache-control"]) == ("no-referrer", "no-store")
         assert headers["x-robots-tag"] == "noindex, nofollow"
+
+
+async def test_links_that_do_something_for_who_holds_them_are_cut_short_for_others(community: Community) -> None:
+    links, some, now = community.parts.links, new_id(), community.parts.clock.now()
+    signed = [
+        links.preferences(some), links.unsubscribe(some, "all"), links.stay(some), links.story(some), links.event(some, some),
+        links.confirm(some, now=now), links.welcome(some, now=now), links.task(f"ask:{some}", now=now), links.report("2026-Q2"),
+    ]  # fmt: skip
+    shown = links.without_tokens("Look: " + " and ".join(signed) + f" or {links.page('/join')}")
+    assert shown.count("/…") == len(signed)
+    assert not any(address.rpartition("/")[2] in shown for address in signed)
+    assert shown.endswith("/join")
+    answers = [(await community.client.get(urlsplit(address).path)).headers["cache-control"] for address in signed]
+    assert set(answers) == {"no-store"}
 
 
 async def test_every_page_forbids_scripts_and_frames(community: Community, member: Member) -> None:
