@@ -24,7 +24,7 @@ async def seconds_of_bulk(
     names = list(made)
     if kind == "sqlite":
         lite = sqlite3.connect(url.removeprefix("sqlite+aiosqlite:///"))
-        for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):  # as in use
+        for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "cache_size=-32000"):  # as in use
             lite.execute(f"PRAGMA {pragma}")
         for name in reversed(names):
             lite.execute(f'DELETE FROM "{name}"')  # noqa: S608

@@ -16,7 +16,11 @@ from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 address = urlsplit(os.environ["BENCH_DATABASE"])
-SQLITE = {"ENGINE": "django.db.backends.sqlite3", "NAME": address.path[1:], "OPTIONS": {"init_command": "PRAGMA synchronous=NORMAL"}}
+SQLITE = {
+    "ENGINE": "django.db.backends.sqlite3",
+    "NAME": address.path[1:],
+    "OPTIONS": {"init_command": "PRAGMA synchronous=NORMAL; PRAGMA cache_size=-32000"},
+}
 POSTGRESQL = {
     "ENGINE": "django.db.backends.postgresql",
     "NAME": address.path[1:],

@@ -10,7 +10,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.db import insert_new, new_id
-from service.engagement.judging import judge
+from service.engagement.judging import FreshEvent, judge
 from service.engagement.last_seen import touch_members
 from service.engagement.models import EngagementEvent
 from service.engagement.rules import EngagementKind, Verdict
@@ -50,32 +50,31 @@ async def record_signs(session: AsyncSession, signs: Mapping[UUID, Sequence[Sign
         part = ids[start : start + CHUNK]
         measured = (col(Delivery.tracked).is_(True), col(Delivery.email) != "")
         query = select(Delivery).where(col(Delivery.id).in_(part), *measured).with_for_update()
-        deliveries = {d.id: d for d in await session.exec(query)}
-        rows = [_row(delivery, sign, now=now) for delivery in deliveries.values() for sign in signs[delivery.id]]
-        await insert_new(session, EngagementEvent, rows, unique=["key"])
-        await judge(session, list(deliveries.values()))
-        touched += len(deliveries)
+        touched += await note_signs(session, (await session.exec(query)).all(), signs, now=now)
     return touched
 
 
-def _row(delivery: Delivery, sign: Sign, *, now: datetime) -> dict[str, object]:
-    return {
-        "id": new_id(),
-        "key": sign_key(delivery.id, sign),
-        "kind": sign.kind,
-        "member_id": delivery.member_id,
-        "delivery_id": delivery.id,
-        "at": min(sign.at, now),  # a provider's clock may be ahead of ours
-        "received_at": now,
-        "source": sign.source,
-        "url": sign.url[:2000],
-        "ip": sign.ip[:45],
-        "user_agent": None if sign.user_agent is None else sign.user_agent[:500],
-        "is_proxy_open": sign.is_proxy_open,
-        "verdict": Verdict.UNSURE,
-        "rule": "",
-        "rule_version": 0,
-    }
+async def note_signs(session: AsyncSession, deliveries: Sequence[Delivery], signs: Mapping[UUID, Sequence[Sign]], *, now: datetime) -> int:
+    """The same for deliveries that the caller has locked already, with new signs or without; how many of them are measured."""
+    measured = [delivery for delivery in deliveries if delivery.tracked and delivery.email]
+    await judge(session, measured, {d.id: [_fresh(d, sign, now=now) for sign in signs.get(d.id, ())] for d in measured})
+    return len(measured)
+
+
+def _fresh(delivery: Delivery, sign: Sign, *, now: datetime) -> FreshEvent:
+    return FreshEvent(
+        key=sign_key(delivery.id, sign),
+        kind=sign.kind,
+        member_id=delivery.member_id,
+        delivery_id=delivery.id,
+        at=min(sign.at, now),  # a provider's clock may be ahead of ours
+        received_at=now,
+        source=sign.source,
+        url=sign.url[:2000],
+        ip=sign.ip[:45],
+        user_agent=None if sign.user_agent is None else sign.user_agent[:500],
+        is_proxy_open=sign.is_proxy_open,
+    )
 
 
 async def record_by_hand(

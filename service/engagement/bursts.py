@@ -8,6 +8,7 @@ import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import pairwise
 from math import ceil
 from typing import TypeVar
@@ -39,6 +40,7 @@ def is_foot_link(click: Signal) -> bool:
     return bool(_FOOT.search(click.url or ""))
 
 
+@lru_cache(maxsize=1024)
 def network_of(ip: str) -> str:
     """The /24 (IPv4) or /48 (IPv6) an address is in; the text itself when it is no address."""
     try:

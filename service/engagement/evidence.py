@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from service.engagement.bursts import Burst, is_foot_link, network_of
 from service.engagement.signals import EngagementKind, SharedEgress, Signal, Thresholds
@@ -46,8 +47,12 @@ def is_near_trap(signal: Signal, scene: Scene) -> bool:
 
 def is_named_scanner(signal: Signal, _scene: Scene) -> bool:
     """The visitor says it is a program, or says nothing where a browser would."""
-    agent = signal.user_agent
-    return agent is not None and (not agent.strip() or _NAMED_SCANNER.search(agent) is not None)
+    return signal.user_agent is not None and _is_a_program(signal.user_agent)
+
+
+@lru_cache(maxsize=1024)
+def _is_a_program(agent: str) -> bool:
+    return not agent.strip() or _NAMED_SCANNER.search(agent) is not None
 
 
 def is_apple_proxy(signal: Signal, scene: Scene) -> bool:
@@ -56,11 +61,19 @@ def is_apple_proxy(signal: Signal, scene: Scene) -> bool:
         return False
     if signal.is_proxy_open or (signal.user_agent or "").strip() == _APPLE_AGENT:
         return True
+    return bool(signal.ip) and _is_in(signal.ip or "", scene.limits.apple_networks)
+
+
+@lru_cache(maxsize=1024)
+def _is_in(ip: str, networks: tuple[str, ...]) -> bool:
     try:
-        address = ipaddress.ip_address(signal.ip or "")
+        address = ipaddress.ip_address(ip)
     except ValueError:
         return False
-    return any(address in ipaddress.ip_network(network) for network in scene.limits.apple_networks)
+    return any(address in _network(network) for network in networks)
+
+
+_network = lru_cache(maxsize=64)(ipaddress.ip_network)
 
 
 def is_at_delivery(signal: Signal, scene: Scene) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Set
 from datetime import datetime
 from uuid import UUID
 
+from sqlalchemy import BindParameter, bindparam, case, or_, update
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -25,20 +26,43 @@ async def touch_members(session: AsyncSession, seen: Mapping[UUID, datetime], *,
     """
     if not seen:
         return
-    alive = []
-    for member in await session.exec(select(Member).where(col(Member.id).in_(list(seen)))):
-        at = seen[member.id]
-        if answered and member.sunset_at is not None and at >= member.sunset_at:
-            member.sunset_at = None
-        if member.last_active_at is None or at > member.last_active_at:
-            member.last_active_at = at
-            alive.append(member)
-        member.scored_on = None
-        session.add(member)
-    asked = await _withdraw_nudges(session, [member.id for member in alive])
-    for member in alive:
-        if member.id in asked:  # the mail that asks whether to stop has not gone, so nothing was asked
-            member.sunset_at = None
+    known = select(col(Member.id), col(Member.last_active_at), col(Member.sunset_at), col(Member.scored_on)).where(
+        col(Member.id).in_(list(seen))
+    )
+    at_hand = {member.id: member for member in session if isinstance(member, Member)}
+    moved, changed = [], []
+    for member_id, last, sunset_at, scored_on in await session.exec(known.order_by(col(Member.id))):
+        at = seen[member_id]
+        if answered and sunset_at is not None and at >= sunset_at:
+            await _end_sunset(session, member_id)
+        is_later = last is None or at > last
+        if is_later:
+            moved.append(member_id)
+        if member := at_hand.get(member_id):  # whoever holds the object must not write older values over these
+            member.last_active_at, member.scored_on = (at if is_later else last), None
+            session.add(member)
+        elif is_later or scored_on is not None:
+            changed.append({"who": member_id, "at": at})
+    if changed:
+        await (await session.connection()).execute(_SEEN, changed)
+    for member_id in await _withdraw_nudges(session, moved):
+        await _end_sunset(session, member_id)  # the mail that asks whether to stop has not gone, so nothing was asked
+
+
+_LAST = col(Member.last_active_at)
+_AT: BindParameter[datetime] = bindparam("at", type_=Member.__table__.c.last_active_at.type)  # type: ignore[attr-defined]
+_SEEN = (
+    update(Member)
+    .where(col(Member.id) == bindparam("who"))
+    .values(scored_on=None, last_active_at=case((or_(_LAST.is_(None), _LAST < _AT), _AT), else_=_LAST))
+)
+"""For one after the other in the order of their ids, as all workers do: none waits for another in a circle."""
+
+
+async def _end_sunset(session: AsyncSession, member_id: UUID) -> None:
+    member = await session.get_one(Member, member_id)
+    member.sunset_at = None
+    session.add(member)
 
 
 async def _withdraw_nudges(session: AsyncSession, ids: Iterable[UUID]) -> set[UUID]:

@@ -140,7 +140,10 @@ def _scene(ordered: Sequence[Signal], links_in_message: int | None, limits: Thre
 
 
 def _first(rules: _Rules, signal: Signal, scene: Scene) -> str | None:
-    return next((name for name, applies in rules if applies(signal, scene)), None)
+    for name, applies in rules:
+        if applies(signal, scene):
+            return name
+    return None
 
 
 def _judgement(verdict: Verdict, rule: str) -> Judgement:

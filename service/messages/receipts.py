@@ -1,9 +1,13 @@
 """What the provider reports about a delivery later: merged in any order, any number of times."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import ColumnElement
+from sqlalchemy.orm.attributes import set_attribute
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -42,26 +46,35 @@ _UNDER_WAY = frozenset({DeliveryStatus.SENDING, DeliveryStatus.IN_DOUBT, Deliver
 SOFT_BOUNCES_BEFORE_STOP = 5
 
 
-async def find_delivery(session: AsyncSession, *, delivery_id: str, provider_id: str) -> Delivery | None:
-    """The delivery a report is about: by our id in the metadata, else by the provider's."""
-    ids = []
+async def find_deliveries(session: AsyncSession, reports: Sequence[ProviderEvent]) -> list[Delivery | None]:
+    """The delivery each report is about: by our id in the metadata, else by the provider's; locked for this transaction, in an order that
+    is the same for all workers, so that none waits for another in a circle.
+    """
+    ours = [_our_id(report.delivery_id) for report in reports]
+    by_id: dict[UUID | None, Delivery] = {
+        row.id: row for row in await _locked(session, col(Delivery.id).in_({found for found in ours if found}))
+    }
+    left = {report.provider_id for report, found in zip(reports, ours, strict=True) if found not in by_id and report.provider_id}
+    theirs = await _locked(session, Delivery.provider != Product.MARKETING, col(Delivery.provider_id).in_(left)) if left else ()
+    by_provider = {row.provider_id: row for row in reversed(theirs)}
+    pairs = zip(reports, ours, strict=True)
+    return [by_id[found] if found in by_id else by_provider.get(report.provider_id) for report, found in pairs]
+
+
+async def _locked(session: AsyncSession, *where: ColumnElement[bool] | bool) -> Sequence[Delivery]:
+    return (await session.exec(select(Delivery).where(*where).order_by(col(Delivery.id)).with_for_update())).all()
+
+
+def _our_id(text: str) -> UUID | None:
     try:
-        ids = [UUID(delivery_id)] if delivery_id else []
+        return UUID(text) if text else None
     except ValueError:
-        ids = []
-    if ids:
-        found = (await session.exec(select(Delivery).where(Delivery.id == ids[0]).with_for_update())).one_or_none()
-        if found is not None:
-            return found
-    if not provider_id:
         return None
-    query = select(Delivery).where(Delivery.provider != Product.MARKETING, Delivery.provider_id == provider_id)
-    return (await session.exec(query.with_for_update())).first()
 
 
 async def apply_receipt(session: AsyncSession, delivery: Delivery, report: ProviderEvent, *, now: datetime, zone: ZoneInfo) -> None:
-    """Merge one report into its delivery. The order of reports does not matter and repeats change nothing. `zone`: the community's, for
-    the hours of a mail that is turned down for a day only.
+    """Merge one report into its delivery, which is the session's own. The order of reports does not matter and repeats change nothing.
+    `zone`: the community's, for the hours of a mail that is turned down for a day only.
     """
     told = _STATUS_OF.get(report.kind)
     if told is None:
@@ -70,11 +83,9 @@ async def apply_receipt(session: AsyncSession, delivery: Delivery, report: Provi
     if told is DeliveryStatus.REJECTED and is_about_an_earlier_try(now_is, delivery.attempts, delivery.provider_id, report.provider_id):
         return
     at = min(report.at, now)
-    delivery.status = advanced(now_is, told)
-    delivery.provider_id = delivery.provider_id or report.provider_id
+    _change(delivery, status=advanced(now_is, told), provider_id=delivery.provider_id or report.provider_id)
     if told is not DeliveryStatus.REJECTED:
-        delivery.accepted_at = delivery.accepted_at or delivery.sending_at or report.sent_at or at
-        delivery.needs_person = False
+        _change(delivery, accepted_at=delivery.accepted_at or delivery.sending_at or report.sent_at or at, needs_person=False)
     match report.kind:
         case ProviderEventKind.DELIVERED:
             delivery.delivered_at = _earliest(delivery.delivered_at, at)
@@ -91,8 +102,14 @@ async def apply_receipt(session: AsyncSession, delivery: Delivery, report: Provi
                 _wait_a_day(delivery, report, now=now, zone=zone)
         case _:
             pass
-    session.add(delivery)
     await _stop_where_due(session, delivery, report, now=now)
+
+
+def _change(delivery: Delivery, **values: Any) -> None:
+    """Most reports tell what is known already: what is not set anew need not be looked at when it is written."""
+    for name, value in values.items():
+        if getattr(delivery, name) != value:
+            set_attribute(delivery, name, value)  # past the model's own look at it, which takes longer than all else here
 
 
 def _wait_a_day(delivery: Delivery, report: ProviderEvent, *, now: datetime, zone: ZoneInfo) -> None:

@@ -1,9 +1,13 @@
 """The durable inbox: raw happenings are stored once, handed out to be applied, and marked. Nothing is parsed twice, nothing dropped."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any, NamedTuple
+from uuid import UUID
 
+from sqlalchemy import case, update
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -17,6 +21,10 @@ WAITS = tuple(timedelta(seconds=s) for s in (10, 60, 300, 900, 3600, 3600, 7200,
 
 ERASED_PERSON = "erased_person"
 """The outcome of a happening about somebody who was erased; its raw text is not kept."""
+
+
+class NotYet(Exception):
+    """A happening that can't be placed now, and later perhaps can; the text says what is missing."""
 
 
 class WaitsForPerson(Exception):
@@ -54,16 +62,25 @@ async def put_in(session: AsyncSession, rows: Sequence[dict[str, object]], *, no
     await insert_new(session, WebhookEvent, rows, unique=["key"], alike=untouched)
 
 
-async def take_waiting(session: AsyncSession, *, now: datetime, limit: int) -> list[WebhookEvent]:
+class Waiting(NamedTuple):
+    """A happening to be applied: what it takes to read it."""
+
+    id: UUID
+    source: str
+    payload: str
+    received_at: datetime
+
+
+async def take_waiting(session: AsyncSession, *, now: datetime, limit: int) -> list[Waiting]:
     """Up to `limit` happenings to be applied now, oldest first, locked against other workers for this transaction."""
     query = (
-        select(WebhookEvent)
+        select(col(WebhookEvent.id), col(WebhookEvent.source), col(WebhookEvent.payload), col(WebhookEvent.received_at))
         .where(col(WebhookEvent.handled_at).is_(None), col(WebhookEvent.parked_at).is_(None), WebhookEvent.next_try_at <= now)
         .order_by(col(WebhookEvent.next_try_at), col(WebhookEvent.id))
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    return list((await session.exec(query)).all())
+    return [Waiting(*row) for row in await session.exec(query)]
 
 
 async def parked_count(session: AsyncSession) -> int:
@@ -72,16 +89,40 @@ async def parked_count(session: AsyncSession) -> int:
     return int((await session.exec(select(func.count()).select_from(WebhookEvent).where(*waits))).one())
 
 
-def mark_handled(row: WebhookEvent, outcome: str, *, now: datetime) -> None:
-    """Applied, or knowingly passed over; `outcome` says which."""
-    row.handled_at, row.outcome, row.error = now, outcome[:60], ""
+async def mark_handled(session: AsyncSession, outcomes: Mapping[UUID, str], *, now: datetime) -> None:
+    """Applied, or knowingly passed over; the outcome says which. In one statement for all with the same."""
+    by_outcome: dict[str, list[UUID]] = defaultdict(list)
+    for row_id, outcome in outcomes.items():
+        by_outcome[outcome[:60]].append(row_id)
+    for outcome, ids in by_outcome.items():
+        await _change(session, ids, handled_at=now, outcome=outcome, error="")
 
 
-def mark_erased(row: WebhookEvent, *, now: datetime) -> None:
-    """It is about somebody who was erased: whatever could be applied is, and nothing of it stays."""
-    row.payload, row.error, row.parked_at = "", "", None
-    if row.handled_at is None:
-        row.handled_at, row.outcome = now, ERASED_PERSON
+async def mark_erased(session: AsyncSession, ids: Sequence[UUID], *, now: datetime) -> None:
+    """They are about somebody who was erased: whatever could be applied is, and nothing of them stays."""
+    if ids:
+        unhandled = col(WebhookEvent.handled_at).is_(None)
+        outcome = case((unhandled, ERASED_PERSON), else_=col(WebhookEvent.outcome))
+        handled_at = func.coalesce(col(WebhookEvent.handled_at), now)
+        await _change(session, ids, payload="", error="", parked_at=None, outcome=outcome, handled_at=handled_at)
+
+
+async def _change(session: AsyncSession, ids: Sequence[UUID], **values: Any) -> None:
+    connection = await session.connection()
+    await connection.execute(update(WebhookEvent).where(col(WebhookEvent.id).in_(ids)).values(**values))
+
+
+async def mark_refused(session: AsyncSession, refusals: Mapping[UUID, Exception], *, now: datetime) -> None:
+    """These can't be applied: now, or for as long as a person has not settled them."""
+    if refusals:
+        for row in await session.exec(select(WebhookEvent).where(col(WebhookEvent.id).in_(list(refusals)))):
+            why = refusals[row.id]
+            if isinstance(why, WaitsForPerson):
+                mark_parked(row, str(why), now=now)
+            else:
+                mark_waiting(row, str(why) if isinstance(why, NotYet) else type(why).__name__, now=now)
+            session.add(row)
+        await session.flush()
 
 
 def mark_parked(row: WebhookEvent, why: str, *, now: datetime) -> None:
