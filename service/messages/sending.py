@@ -100,12 +100,13 @@ class _Sender:
         handled = 0
         try:
             while True:
-                going_on = not (self.leaving or self._broken or should_stop())
-                looked_at = await self._turn(max(0, self._at_once - len(self._under_way)) if going_on else 0)
+                stops = self.leaving or self._broken is not None or should_stop()
+                room = 0 if stops else max(0, self._at_once - len(self._under_way))
+                looked_at = await self._turn(room)
                 handled += looked_at
                 if self._under_way:
                     await self._some_ended()
-                elif not looked_at and not self._ended:
+                elif not self._ended and not looked_at and (room or stops):
                     break
         except BaseException:
             await self._write_down_rest()
@@ -155,7 +156,8 @@ class _Sender:
             self._parts.passing("delivery.recorded")
 
     async def _call(self, claim: Claim) -> None:
-        self._ended.append((claim, await _send(self._parts, self._mailer, claim)))
+        outcome = await _send(self._parts, self._mailer, claim)
+        self._ended.append((claim, outcome))  # to the list as it is by now
 
     def _call_ended(self, task: "asyncio.Task[None]") -> None:
         self._under_way.discard(task)
