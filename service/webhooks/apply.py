@@ -133,7 +133,8 @@ async def _merge(session: AsyncSession, parts: Parts, reads: Sequence[Read], *, 
         if kind is not None or (delivery.first_opened_at and delivery.delivered_at != delivered_at):
             seen[delivery.id] = delivery  # what came before the news that it was delivered was judged without it
         if kind is not None:
-            signs[delivery.id].append(Sign(kind, report.at, "webhook", report.url, report.ip, report.user_agent))
+            url = parts.links.without_tokens(report.url)  # it may come to stand in a report that sponsors read
+            signs[delivery.id].append(Sign(kind, report.at, "webhook", url, report.ip, report.user_agent))
     await note_signs(session, list(seen.values()), signs, now=now)
     return results
 

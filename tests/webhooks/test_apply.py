@@ -88,6 +88,16 @@ async def test_each_kind_of_report_leaves_its_mark(caller: Caller, event: str, m
     assert getattr(now, field) is not None
 
 
+async def test_a_followed_link_is_kept_without_the_token_that_makes_it_the_members(caller: Caller) -> None:
+    row = await a_sent_mail(caller)
+    member, links = await member_now(caller), caller.parts.links
+    for url in (f"{links.preferences(member.id)}?lang=cy", links.event(row.id, member.id), "https://example.org/events/tea"):
+        await tell(caller, message_item("click", str(row.id), ts=SENT, url=url))
+    async with caller.parts.database.reading() as session:
+        kept = set((await session.exec(select(EngagementEvent.url))).all())
+    assert kept == {links.page("/preferences/…?lang=cy"), links.page(f"/events/{row.id}/…"), "https://example.org/events/tea"}
+
+
 @pytest.mark.parametrize(
     ("event", "reason", "standing"),
     [("hard_bounce", "hard_bounce", "cleaned"), ("spam", "complaint", "unsubscribed"), ("unsub", "unsubscribe", "unsubscribed")],
