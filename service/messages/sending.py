@@ -1,4 +1,5 @@
-"""Sending one-to-one mail in three steps: claim (commit), call the provider (no transaction), record (commit).
+"""Sending one-to-one mail in three steps: claim (commit), call the provider (no transaction), record (commit). One transaction records the
+last calls and claims rows for the next.
 
 A crash between the second and the third leaves the row `sending`; its lease runs out and it becomes `in_doubt` (see `doubt.py`):
 never tried again blindly. Sending stops at once when the provider refuses our key.
