@@ -11,6 +11,14 @@ from service.languages import said
 from service.settings import Settings
 from service.tokens import WELCOME_LINK_MAX_AGE, Purpose, Tokens
 
+_SIGNED = re.compile(rf"((?:{'|'.join(TOKEN_PAGES)}|/events/[0-9a-f-]{{36}}/))\.?[\w-]+\.[\w-]{{27}}(?![\w-])")
+"""A signed address of ours, whatever host it was made for: the token is what it says, a point and the signature."""
+
+
+def without_tokens(text: str) -> str:
+    """What was written to one reader, as others may see it: whoever holds a signed address may do what it does."""
+    return _SIGNED.sub(r"\1…", text)
+
 
 class Links:
     """Makes the signed addresses of one deployment."""
@@ -20,13 +28,7 @@ class Links:
         self._base = settings.base_url
         self._reply_domain = settings.reply_host
         self._from_email = settings.from_email
-        pages = "|".join(TOKEN_PAGES)
-        self._signed = re.compile(rf"({re.escape(self._base)}(?:{pages}|/events/[0-9a-f-]+/))[\w.-]+")
         self._list_id = f"<newsletter.{settings.from_email.partition('@')[2]}>"
-
-    def without_tokens(self, text: str) -> str:
-        """The text of a mail as others than its reader may see it: who holds a signed address may do what it does."""
-        return self._signed.sub(r"\1…", text)
 
     def page(self, path: str) -> str:
         """A page of ours by its path (`/join`)."""

@@ -203,7 +203,7 @@ async def _apply(parts: Parts, campaign_id: UUID, batch: Sequence[ReportActivity
             if delivery is None:
                 continue
             if activity.action in SIGNS:
-                signs[delivery.id].append(sign_of(activity, parts.links))
+                signs[delivery.id].append(sign_of(activity))
             elif (column := _LEFT.get(activity.action)) and getattr(delivery, column) is None:
                 setattr(delivery, column, activity.at)
                 session.add(delivery)

@@ -16,7 +16,7 @@ from service.campaigns.models import Campaign, CampaignStep
 from service.campaigns.recipients import deliveries_by_address
 from service.engagement.activity import Sign, record_signs
 from service.engagement.rules import EngagementKind
-from service.links import Links
+from service.links import without_tokens
 from service.members.rules import email_key
 from service.messages.halts import halt, is_halted
 from service.messages.receipts import apply_receipt
@@ -137,20 +137,20 @@ async def _apply(parts: Parts, campaign_id: UUID, batch: Sequence[ReportActivity
             if delivery is None:  # erased since, or not one of ours
                 continue
             if activity.action in SIGNS:
-                signs[delivery.id].append(sign_of(activity, parts.links))
+                signs[delivery.id].append(sign_of(activity))
             elif activity.action in _RECEIPTS:
                 await apply_receipt(session, delivery, _report(activity, campaign_id), now=now, zone=parts.settings.zone)
         await session.flush()
         await record_signs(session, signs, now=now)
 
 
-def sign_of(activity: ReportActivity, links: Links) -> Sign:
+def sign_of(activity: ReportActivity) -> Sign:
     """An open or click of a report, without the tokens of our own addresses: it may come to stand in a report that sponsors read."""
     return Sign(
         kind=SIGNS[activity.action],
         at=activity.at,
         source="report",
-        url=links.without_tokens(activity.url),
+        url=without_tokens(activity.url),
         ip=activity.ip,
         user_agent=None,
         is_proxy_open=activity.is_proxy_open,

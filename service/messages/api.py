@@ -11,6 +11,7 @@ from sqlmodel import col, select
 from service.auth.access import SENDS, CallerDep
 from service.deps import NowDep, Page, PageDep, PartsDep, SessionDep, page_of
 from service.errors import NotFound
+from service.links import without_tokens
 from service.messages.doubt import resolve
 from service.messages.halts import halts
 from service.messages.models import Delivery, Message
@@ -118,7 +119,7 @@ async def list_deliveries(
 
 
 @router.get("/deliveries/{delivery_id}")
-async def show_delivery(delivery_id: UUID, session: SessionDep, parts: PartsDep) -> DeliveryDetail:
+async def show_delivery(delivery_id: UUID, session: SessionDep) -> DeliveryDetail:
     """One delivery: content (links that are for its reader alone are cut short), state, timeline."""
     row = await session.get(Delivery, delivery_id)
     message = await session.get(Message, row.message_id) if row else None
@@ -128,7 +129,7 @@ async def show_delivery(delivery_id: UUID, session: SessionDep, parts: PartsDep)
     return DeliveryDetail(
         **DeliveryPublic.model_validate(row, from_attributes=True).model_dump(),
         subject=message.subject,
-        text=parts.links.without_tokens(message.text),
+        text=without_tokens(message.text),
         timeline=sorted(moments, key=lambda m: m.at),
     )
 

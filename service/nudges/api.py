@@ -1,5 +1,6 @@
 """Routes for nudges: who would get one and why not, and sending them."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -8,7 +9,9 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field, StringConstraints
 
 from service.auth.access import SENDS, CallerDep
+from service.auth.rules import Scope
 from service.deps import LongPageDep, NowDep, PartsDep, SessionDep, cursor_at
+from service.links import without_tokens
 from service.nudges.actions import NudgeResult, decide_nudges, put_in_words, run_nudges
 from service.rendering import Draft
 
@@ -62,13 +65,16 @@ class NudgeRun(BaseModel):
 
 
 @router.get("/nudges/candidates")
-async def list_candidates(session: SessionDep, parts: PartsDep, now: NowDep, page: LongPageDep) -> NudgeList:
+async def list_candidates(session: SessionDep, parts: PartsDep, now: NowDep, caller: CallerDep, page: LongPageDep) -> NudgeList:
     """Lapsed members with the drafted letter and when it would go, and those left out with the reason."""
     results = await decide_nudges(session, parts, now=now)
     if page.after is not None:
         results = [r for r in results if _position(r) > page.after]
     shown = await put_in_words(session, parts, results[: page.limit], now=now)
-    return NudgeList(items=[_public(r) for r in shown], next_cursor=cursor_at(_position(shown[-1])) if len(results) > page.limit else None)
+    words = str if Scope.SEND in caller.scopes else without_tokens  # a link does it for whoever holds it
+    return NudgeList(
+        items=[_public(r, words) for r in shown], next_cursor=cursor_at(_position(shown[-1])) if len(results) > page.limit else None
+    )
 
 
 def _position(result: NudgeResult) -> str:
@@ -86,7 +92,7 @@ async def run(session: SessionDep, parts: PartsDep, now: NowDep, caller: CallerD
     return NudgeList(items=[_public(r) for r in results])
 
 
-def _public(result: NudgeResult) -> NudgePublic:
+def _public(result: NudgeResult, words: Callable[[str], str] = str) -> NudgePublic:
     c = result.candidate
     return NudgePublic(
         member_id=c.member.id,
@@ -105,5 +111,5 @@ def _public(result: NudgeResult) -> NudgePublic:
         due_at=result.due_at,
         delivery_id=result.delivery_id,
         draft_subject=result.draft.subject if result.draft else "",
-        draft_body=result.draft.body if result.draft else "",
+        draft_body=words(result.draft.body) if result.draft else "",
     )

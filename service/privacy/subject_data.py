@@ -12,6 +12,7 @@ from service.engagement.models import EngagementEvent, Reply
 from service.events.models import Attendance, Event
 from service.invitations.models import Invitation, InvitationJoin
 from service.leadership.models import LeadershipTerm
+from service.links import without_tokens
 from service.members.models import ConsentRecord, Erasure, JoinAsk, JoinRequest, MemberChange, Organisation
 from service.members.rules import MemberStatus, email_key
 from service.members.standing import get_member
@@ -82,7 +83,7 @@ async def _consents(session: AsyncSession, member_id: UUID) -> Rows:
 async def _deliveries(session: AsyncSession, member_id: UUID) -> Rows:
     query = select(Delivery, Message).join(Message, col(Message.id) == col(Delivery.message_id)).where(Delivery.member_id == member_id)
     return [
-        _plain(delivery) | {"subject": message.subject, "text": message.text}
+        _plain(delivery) | {"subject": message.subject, "text": without_tokens(message.text)}
         for delivery, message in (await session.exec(query.order_by(col(Delivery.id)))).all()
     ]
 

@@ -13,6 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from service.engagement.activity import Sign, note_signs
 from service.engagement.rules import EngagementKind
 from service.errors import ServiceError
+from service.links import without_tokens
 from service.logs import current_trace, follow
 from service.members.rules import email_key
 from service.messages.models import Delivery
@@ -133,7 +134,7 @@ async def _merge(session: AsyncSession, parts: Parts, reads: Sequence[Read], *, 
         if kind is not None or (delivery.first_opened_at and delivery.delivered_at != delivered_at):
             seen[delivery.id] = delivery  # what came before the news that it was delivered was judged without it
         if kind is not None:
-            url = parts.links.without_tokens(report.url)  # it may come to stand in a report that sponsors read
+            url = without_tokens(report.url)  # it may come to stand in a report that sponsors read
             signs[delivery.id].append(Sign(kind, report.at, "webhook", url, report.ip, report.user_agent))
     await note_signs(session, list(seen.values()), signs, now=now)
     return results

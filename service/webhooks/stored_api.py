@@ -2,16 +2,18 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel
 from sqlmodel import col, select
 
 from service.auth.access import CallerDep, facilitators_only
 from service.auth.audit import record
 from service.deps import NowDep, Page, PageDep, PartsDep, SessionDep, page_of
 from service.errors import Conflict, NotFound
+from service.links import without_tokens
 from service.queue import ring_after_commit
 from service.webhooks.models import WebhookEvent
 
@@ -41,10 +43,15 @@ class ReportPublic(BaseModel):
     parked_at: datetime | None
 
 
-class ReportDetail(ReportPublic):
-    """With its text as it came; emptied when the person it is about was erased."""
+def _shown(payload: str) -> str:
+    """JSON may escape each slash."""
+    return without_tokens(payload.replace("\\/", "/"))
 
-    payload: str
+
+class ReportDetail(ReportPublic):
+    """With its text as it came (links that are for one reader alone cut short); emptied when the person it is about was erased."""
+
+    payload: Annotated[str, AfterValidator(_shown)]
 
 
 _WHERE = {

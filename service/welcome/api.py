@@ -12,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from service.auth.access import SENDS, CallerDep
 from service.deps import NowDep, Page, PageDep, PartsDep, SessionDep, page_of
 from service.errors import NotFound
+from service.links import without_tokens
 from service.members.models import JoinRequest
 from service.members.rules import JoinRequestStatus
 from service.members.standing import get_member
@@ -119,11 +120,11 @@ async def show_join_request(request_id: UUID, session: SessionDep, parts: PartsD
 
 @router.get("/join-requests/{request_id}/preview")
 async def preview_welcome(request_id: UUID, session: SessionDep, parts: PartsDep) -> Preview:
-    """The welcome as it will go, HTML and text."""
+    """The welcome as it will go, HTML and text; links that are for its reader alone are cut short."""
     request = await _get(session, request_id)
     member = await get_member(session, request.member_id)
     mail = rendered_welcome(parts, request, member)
-    return Preview(subject=mail.subject, html=mail.html, text=mail.text)
+    return Preview(subject=mail.subject, html=without_tokens(mail.html), text=without_tokens(mail.text))
 
 
 @router.post("/join-requests/{request_id}/approve", openapi_extra=SENDS)

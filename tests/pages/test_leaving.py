@@ -5,6 +5,7 @@ from sqlmodel import select
 
 from service.db import Database, new_id
 from service.engagement.models import EngagementEvent
+from service.links import without_tokens
 from service.members.actions import subscribe
 from service.members.models import ConsentRecord, Member
 from service.members.shapes import ConsentGiven
@@ -224,7 +225,7 @@ async def test_links_that_do_something_for_who_holds_them_are_cut_short_for_othe
         links.preferences(some), links.unsubscribe(some, "all"), links.stay(some), links.story(some), links.event(some, some),
         links.confirm(some, now=now), links.welcome(some, now=now), links.task(f"ask:{some}", now=now), links.report("2026-Q2"),
     ]  # fmt: skip
-    shown = links.without_tokens("Look: " + " and ".join(signed) + f" or {links.page('/join')}")
+    shown = without_tokens("Look: " + " and ".join(signed) + f" or {links.page('/join')}")
     assert shown.count("/…") == len(signed)
     assert not any(address.rpartition("/")[2] in shown for address in signed)
     assert shown.endswith("/join")
