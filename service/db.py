@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -17,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel import SQLModel, col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from service.inserts import Call, driver_insert, insert_statement
+from service.inserts import driver_insert, insert_statement
 from service.sqlite_driver import sqlite_driver
 
 SQLModel.metadata.naming_convention = {
@@ -201,47 +200,24 @@ async def insert_new(
 
     Several times faster than SQLAlchemy's own way, which looks at each value of each row as if it knew nothing of the others.
     """
-    await insert_ready(session, _made_ready(session, model, rows, unique=tuple(unique), alike=alike))
+    await _put_in(session, model, rows, unique=tuple(unique), alike=alike)
 
 
 async def insert_all(session: AsyncSession, model: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert the rows (all with the same columns) the quickest way there is. Raises IntegrityError for one that is there already."""
-    await insert_ready(session, make_ready(session, model, rows))
+    """Insert the rows (all with the same columns) as fast as `insert_new` does. Raises IntegrityError for one that is there already."""
+    await _put_in(session, model, rows, unique=(), alike=NOTHING)
 
 
-def make_ready(session: AsyncSession, model: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> "ReadyRows":
-    """The first half of `insert_all`: the database is not needed for it, and may be busy with something else meanwhile."""
-    return _made_ready(session, model, rows, unique=(), alike=NOTHING)
-
-
-async def insert_ready(session: AsyncSession, ready: "ReadyRows") -> None:
-    """The second half of `insert_all`."""
-    if not (ready.calls or ready.plain):
+async def _put_in(
+    session: AsyncSession, model: type[SQLModel], rows: Sequence[Mapping[str, Any]], *, unique: tuple[str, ...], alike: Mapping[str, Any]
+) -> None:
+    if not rows:
         return
     connection = await session.connection()
-    for sql, values in ready.calls:
-        await connection.exec_driver_sql(sql, values)
-    if ready.plain:
-        await connection.execute(insert_statement(ready.table, ready.unique, connection.dialect), ready.plain)
-
-
-@dataclass(frozen=True, slots=True)
-class ReadyRows:
-    """Rows in the form in which they go into the database: statements of the driver's, or what SQLAlchemy takes."""
-
-    table: Table
-    unique: tuple[str, ...] = ()
-    calls: Sequence[Call] = ()
-    plain: Sequence[dict[str, Any]] = ()
-
-
-def _made_ready(
-    session: AsyncSession, model: type[SQLModel], rows: Sequence[Mapping[str, Any]], *, unique: tuple[str, ...], alike: Mapping[str, Any]
-) -> ReadyRows:
     table: Table = model.__table__  # type: ignore[attr-defined]
-    if not rows:
-        return ReadyRows(table)
-    statement = driver_insert(table, (*rows[0], *alike), unique, session.get_bind().dialect)
+    statement = driver_insert(table, (*rows[0], *alike), unique, connection.dialect)
     if statement is None:
-        return ReadyRows(table, unique, plain=[{**row, **alike} for row in rows])
-    return ReadyRows(table, calls=list(statement.calls(rows, alike)))
+        await connection.execute(insert_statement(table, unique, connection.dialect), [{**row, **alike} for row in rows])
+        return
+    for sql, values in statement.calls(rows, alike):
+        await connection.exec_driver_sql(sql, values)

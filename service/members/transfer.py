@@ -12,19 +12,19 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from service.db import Database, among, look_over
+from service.db import Database, among, insert_all, look_over
 from service.members.models import ConsentRecord, JoinRequest, Member, MemberChange, Organisation, OrganisationDomain
 from service.members.transfer_columns import Columns, read_columns
-from service.members.transfer_organisations import load_organisations
+from service.members.transfer_organisations import BatchOrganisations, load_organisations
 from service.members.transfer_plan import BatchPlan, Note, Planner
+from service.members.transfer_reading import Batch, Reading
 from service.members.transfer_rejects import RejectsFile
 from service.members.transfer_rows import PersonRow, Reject, RowReader
-from service.members.transfer_stages import Batch, Reading, Writing
 from service.members.transfer_text import Layout, rows, survey
 from service.parts import IsStopped
 
-LOOKED_OVER = 5_000
-"""With so many new members the tables have grown, and again each time they are ten times as many."""
+LOOKED_OVER = (5_000, 50_000, 500_000)
+"""With so many new members the tables have grown into others."""
 WRITTEN = (Organisation, OrganisationDomain, Member, MemberChange, ConsentRecord, JoinRequest)
 TRIES = 4
 USUAL_COLLECTION = gc.get_threshold()
@@ -140,14 +140,12 @@ async def import_members(
     reading = Reading(rows(source, layout), RowReader(columns, now=now), done=summary.rows)
     run = _Run(database, layout, columns, reading, now, is_stopped, options or ImportOptions())
     book = RejectsFile(run.options.rejects, goes_on=summary.rows > 0) if run.options.rejects else None
-    looked_over = summary.added
     with _seldom_collecting():
         try:
             while not should_stop() and (batch := await reading.next()).raw:
-                report = await _import_batch(run, batch, summary, on_batch)
+                before, report = summary.added, await _import_batch(run, batch, summary, on_batch)
                 summary = report.summary
-                if summary.added >= max(LOOKED_OVER, 10 * looked_over) and not run.options.dry_run:
-                    looked_over = summary.added
+                if any(before < size <= summary.added for size in LOOKED_OVER) and not run.options.dry_run:
                     async with database.transaction() as session:
                         await look_over(session, *WRITTEN)
                 if book is not None:
@@ -169,38 +167,50 @@ async def _import_batch(run: _Run, batch: Batch, summary: ImportSummary, on_batc
 async def _try_batch(run: _Run, batch: Batch, summary: ImportSummary, on_batch: Listener | None) -> BatchReport:
     if run.options.dry_run:
         async with run.database.reading() as session:
-            planner = await _looked_up(session, run, batch.people)
-        planner.take(batch.people)
-        report = _report(run, None, batch, planner.plan, summary)
+            plan, organisations = await _plan(session, run, batch.people)
+        report = _report(run, None, batch, plan, organisations, summary)
         if on_batch:
             await on_batch(report)
         return report
     async with run.database.transaction() as session:
-        planner = await _looked_up(session, run, batch.people)
-        async with Writing(session) as writing:
-            for part in batch.parts():
-                await writing.go_on(planner.take(part))
-                run.reading.go_on()
-        report = _report(run, session, batch, planner.plan, summary)
+        plan, organisations = await _plan(session, run, batch.people)
+        run.reading.go_on()
+        await _write(session, plan, organisations)
+        report = _report(run, session, batch, plan, organisations, summary)
         if on_batch:
             await on_batch(report)
     return report
 
 
-async def _looked_up(session: AsyncSession, run: _Run, people: list[PersonRow]) -> Planner:
+async def _plan(session: AsyncSession, run: _Run, people: list[PersonRow]) -> tuple[BatchPlan, BatchOrganisations]:
     keys = [row.key for row in people]
     known = {m.email_key: m for m in (await session.exec(select(Member).where(among(session, Member.email_key, keys)))).all()}
     stopped = await run.is_stopped(session, keys)
     organisations = await load_organisations(session, people, now=run.now)
     if run.options.dry_run:
         session.expunge_all()
-    return Planner(organisations, known, stopped, now=run.now, measuring=run.options.measuring)
+    planner = Planner(organisations, now=run.now, measuring=run.options.measuring)
+    for row in people:
+        planner.take(row, known.get(row.key), is_stopped=row.key in stopped)
+    return planner.plan, organisations
 
 
-def _report(run: _Run, session: AsyncSession | None, batch: Batch, plan: BatchPlan, before: ImportSummary) -> BatchReport:
-    made = plan.organisations
+async def _write(session: AsyncSession, plan: BatchPlan, organisations: BatchOrganisations) -> None:
+    await insert_all(session, Organisation, organisations.made)
+    await insert_all(session, OrganisationDomain, organisations.made_domains)
+    await session.flush()  # the known members that were changed
+    await insert_all(session, Member, plan.members)
+    await insert_all(session, MemberChange, plan.changes)
+    await insert_all(session, ConsentRecord, plan.consents)
+    await insert_all(session, JoinRequest, plan.requests)
+
+
+def _report(
+    run: _Run, session: AsyncSession | None, batch: Batch, plan: BatchPlan, organisations: BatchOrganisations, before: ImportSummary
+) -> BatchReport:
+    made = {str(row["name_key"]) for row in organisations.made}
     if session is None:  # a dry run makes up the same ones in each batch
-        made = made - run.made
+        made -= run.made
         run.made |= made
     cells = {number: tuple(row) for number, row in batch.raw} if plan.rejects else {}
     rejects = [*batch.rejects, *(replace(reject, cells=cells[reject.row]) for reject in plan.rejects)]
@@ -213,7 +223,7 @@ def _report(run: _Run, session: AsyncSession | None, batch: Batch, plan: BatchPl
         rejected=before.rejected + len(rejects),
         noted=before.noted + len(plan.notes),
         organisations=before.organisations + len(made),
-        join_requests=before.join_requests + plan.asked,
+        join_requests=before.join_requests + len(plan.requests),
     )
     rejects.sort(key=lambda reject: reject.row)
     return BatchReport(session, summary, rejects, plan.notes, run.layout.headings, run.columns.unknown)

@@ -1,6 +1,6 @@
 """What a batch of imported rows means for the members: new ones as rows to insert, known ones changed in place. No I/O."""
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -38,23 +38,13 @@ class Note:
 
 
 @dataclass(slots=True)
-class NewRows:
-    """What to insert. Known members are changed on the objects themselves."""
+class BatchPlan:
+    """What to insert, and what to tell. Known members are changed on the objects themselves."""
 
-    organisations: list[Values] = field(default_factory=list)
-    domains: list[Values] = field(default_factory=list)
     members: list[Values] = field(default_factory=list)
     changes: list[Values] = field(default_factory=list)
     consents: list[Values] = field(default_factory=list)
     requests: list[Values] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class BatchPlan:
-    """What to tell of a batch."""
-
-    organisations: set[str] = field(default_factory=set)
-    asked: int = 0
     added: int = 0
     changed: int = 0
     unchanged: int = 0
@@ -65,30 +55,17 @@ class BatchPlan:
 class Planner:
     """Plans one batch. `measuring`: may opens and clicks of those be measured whose row does not say? (They were told elsewhere.)"""
 
-    def __init__(
-        self, organisations: BatchOrganisations, known: Mapping[str, Member], stopped: Set[str], *, now: datetime, measuring: bool
-    ) -> None:
-        self._known = known
-        self._stopped = stopped
+    def __init__(self, organisations: BatchOrganisations, *, now: datetime, measuring: bool) -> None:
         self._organisations = organisations
         self._now = now
         self._blank = Member(email="", email_key="", created_at=now, updated_at=now, allows_measuring=measuring).model_dump(
             exclude=NEVER_AT_FIRST
         )
         self._blank_request = JoinRequest(member_id=NOBODY, reason="", source=SOURCE, created_at=now).model_dump()
-        self._rows = NewRows()
         self.plan = BatchPlan()
 
-    def take(self, rows: Iterable[PersonRow]) -> NewRows:
-        """Add some rows of the file to the plan; what is to be inserted for them, and for none before."""
-        self._rows = NewRows(self._organisations.made, self._organisations.made_domains)
-        for row in rows:
-            self._take(row, self._known.get(row.key), is_stopped=row.key in self._stopped)
-        self.plan.organisations.update(str(made["name_key"]) for made in self._rows.organisations)
-        self._organisations.made, self._organisations.made_domains = [], []
-        return self._rows
-
-    def _take(self, row: PersonRow, known: Member | None, *, is_stopped: bool) -> None:
+    def take(self, row: PersonRow, known: Member | None, *, is_stopped: bool) -> None:
+        """Add one row to the plan."""
         if known is None and is_stopped:
             self.plan.rejects.append(Reject(row.row, "email", STOPPED))
             return
@@ -121,7 +98,7 @@ class Planner:
             "joined_at": row.joined_at or (row.consent.at if row.consent else None),
             "audience_due_at": self._now if mailchimp_must_hear(None, row.status) else None,
         }
-        self._rows.members.append(person)
+        self.plan.members.append(person)
         self.plan.added += 1
         self._note_first_standings(row, member_id, organisation_id)
         self._note_first_consents(row, member_id)
@@ -242,7 +219,7 @@ class Planner:
     # --- rows ---
 
     def _stand(self, member_id: UUID, at: datetime, status: MemberStatus, organisation_id: UUID | None) -> None:
-        self._rows.changes.append(
+        self.plan.changes.append(
             {
                 "id": new_row_id(), "member_id": member_id, "at": at, "status": status, "organisation_id": organisation_id,
                 "source": SOURCE, "reason": "",
@@ -250,7 +227,7 @@ class Planner:
         )  # fmt: skip
 
     def _consent(self, member_id: UUID, purpose: ConsentPurpose, proof: Evidence) -> None:
-        self._rows.consents.append(
+        self.plan.consents.append(
             {
                 "id": new_row_id(), "member_id": member_id, "purpose": purpose, "given": True, "at": proof.at, "source": proof.source,
                 "ip": proof.ip, "text_version": proof.text_version,
@@ -258,7 +235,7 @@ class Planner:
         )  # fmt: skip
 
     def _withdraw(self, member_id: UUID, purpose: ConsentPurpose, at: datetime) -> None:
-        self._rows.consents.append(
+        self.plan.consents.append(
             {
                 "id": new_row_id(), "member_id": member_id, "purpose": purpose, "given": False, "at": at, "source": SOURCE, "ip": "",
                 "text_version": "",
@@ -267,8 +244,7 @@ class Planner:
 
     def _ask(self, member_id: UUID, reason: str) -> None:
         asked = {"id": new_id(), "member_id": member_id, "reason": reason, "status": JoinRequestStatus.OPEN, "confirmed_at": self._now}
-        self._rows.requests.append({**self._blank_request, **asked})
-        self.plan.asked += 1
+        self.plan.requests.append({**self._blank_request, **asked})
 
 
 def _shown(proof: Evidence) -> Mapping[str, object]:
