@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlmodel import col, select
 
-from service.auth.access import CallerDep
+from service.auth.access import SENDS, CallerDep
 from service.auth.rules import Scope
 from service.briefing.models import Facilitator
 from service.briefing.people import (
@@ -113,14 +113,15 @@ async def list_facilitators(session: SessionDep, page: PageDep) -> Page[Facilita
     return found
 
 
-@router.post("/facilitators", status_code=201)
+# the morning mail has links that approve and send: who gets it is no matter of editing alone
+@router.post("/facilitators", status_code=201, openapi_extra=SENDS)
 async def create_facilitator(body: FacilitatorCreate, session: SessionDep, now: NowDep, caller: CallerDep) -> FacilitatorPublic:
     """One more person who gets the morning mail."""
     row = await add_facilitator(session, name=body.name, email=body.email, by=caller.name, now=now)
     return FacilitatorPublic.model_validate(row, from_attributes=True)
 
 
-@router.patch("/facilitators/{facilitator_id}")
+@router.patch("/facilitators/{facilitator_id}", openapi_extra=SENDS)
 async def update_facilitator(
     facilitator_id: UUID, body: FacilitatorChange, session: SessionDep, now: NowDep, caller: CallerDep
 ) -> FacilitatorPublic:

@@ -61,7 +61,8 @@ async def test_a_key_narrowed_to_editing_prepares_mail_and_sends_none(api: Api) 
     assert key["scopes"] == ["edit", "read"]
     headers = {"Authorization": f"Bearer {key['key']}"}
     edition = (await api.stranger.post("editions", json={"subject": "Falls"}, headers=headers)).json()
-    for path, body in ((f"editions/{edition['id']}/approve", {}), ("nudges/run", {"dry_run": True})):
+    reader = {"email": "mallory@evil.example", "name": "Mallory"}  # of the morning mail, whose links send
+    for path, body in ((f"editions/{edition['id']}/approve", {}), ("nudges/run", {"dry_run": True}), ("facilitators", reader)):
         refused = await api.stranger.post(path, json=body, headers=headers)
         assert refused.status_code == 403
         assert "scope send" in refused.json()["detail"]
