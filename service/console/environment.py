@@ -11,6 +11,7 @@ from jinja2.runtime import Context
 
 from service.console.looks import HERE, STATIC
 from service.console.words import DONE, GROUPS, KINDS, STATES, actor_in_words
+from service.links import without_tokens
 from service.pages.looks import HERE as PUBLIC
 from service.pages.looks import STATIC as PUBLIC_STATIC
 
@@ -115,6 +116,7 @@ def environment() -> Environment:
         "words": _words,
         "many": _many,
         "sentence": _sentence,
+        "without_tokens": without_tokens,
         "actor": actor_in_words,
     }
     made.globals |= {

@@ -103,6 +103,17 @@ async def test_outside_the_hours_a_nudge_waits_and_on_a_newsletters_day_it_takes
     assert "quiet hours" in found[asha.id].detail
 
 
+async def test_the_link_to_stay_is_shown_to_those_who_may_send_it_alone(parts: Parts, clock: FrozenClock) -> None:
+    await lapsed(parts)
+    for _ in range(3):
+        await run(parts)
+        clock.advance(days=35)
+    async with open_api(parts) as api:
+        told = [(await client.get("nudges/candidates")).json()["items"][0] for client in (api.facilitator, api.viewer)]
+    assert [one["kind"] for one in told] == ["sunset", "sunset"]
+    assert [(one["draft_body"].count("/stay/"), one["draft_body"].count("/stay/…")) for one in told] == [(1, 0), (1, 1)]
+
+
 async def test_three_nudges_then_the_question_and_then_silence_until_they_answer(
     parts: Parts, clock: FrozenClock, mailer: FakeMailer
 ) -> None:
