@@ -47,7 +47,9 @@ def network_of(ip: str) -> str:
         address = ipaddress.ip_address(ip)
     except ValueError:
         return ip
-    return str(ipaddress.ip_network(f"{address}/{24 if address.version == 4 else 48}", strict=False))
+    if address.version == 4:
+        return f"{str(address).rpartition('.')[0]}.0/24"
+    return str(ipaddress.ip_network(f"{address}/48", strict=False))
 
 
 def find_bursts(clicks: Sequence[Signal], *, links_in_message: int | None, thresholds: Thresholds) -> tuple[Burst, ...]:

@@ -39,6 +39,14 @@ class Scene:
     left: tuple[Signal, ...] = ()
     humans: tuple[datetime, ...] = ()
 
+    def of_those(self, left: tuple[Signal, ...]) -> "Scene":
+        """With these not judged yet. Written out: `dataclasses.replace` took as long as all rules together."""
+        return Scene(self.limits, self.bursts, self.traps, self.forms, self.egress, left, self.humans)
+
+    def with_human(self, at: datetime) -> "Scene":
+        """With somebody there at this instant as well."""
+        return Scene(self.limits, self.bursts, self.traps, self.forms, self.egress, self.left, (*self.humans, at))
+
 
 def is_near_trap(signal: Signal, scene: Scene) -> bool:
     """Within a minute of a click on a link no reader can see."""
@@ -101,6 +109,8 @@ def is_open_in_burst(signal: Signal, scene: Scene) -> bool:
 
 def is_from_source_of_burst(signal: Signal, scene: Scene) -> bool:
     """Within a minute of such a run and from the same network."""
+    if not scene.bursts:
+        return False
     network = network_of(signal.ip) if signal.ip else None
     return any(network in burst.networks and _beside(signal, burst, scene.limits) for burst in scene.bursts)
 

@@ -6,8 +6,9 @@ database, a framework or settings.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
 from service.engagement import evidence
 from service.engagement.bursts import find_bursts, shared_egress
@@ -69,25 +70,35 @@ def classify(
     the different tracked links, the unsubscribe link included where it is tracked; None when unknown. `egress`
     is what `shared_egress` found for the same message. Replies, attendance and forms are always human.
     """
-    ordered = sorted(set(signals), key=evidence.in_order)
-    judged = {signal: _judgement(Verdict.HUMAN, "done by hand") for signal in ordered if signal.kind in _BY_HAND}
+    places = {signal: place for place, signal in enumerate(sorted(set(signals), key=evidence.in_order) if len(signals) > 1 else signals)}
+    ordered = list(places)
+    judged: list[Judgement | None] = [_judgement(Verdict.HUMAN, "done by hand") if s.kind in _BY_HAND else None for s in ordered]
     scene = _scene(ordered, links_in_message, thresholds or Thresholds(), egress)
     # Who clicked at the same moment is only asked among those that nothing else has given away.
     for rules in (_MACHINE_RULES, _ECHO_RULES):
-        scene = replace(scene, left=tuple(signal for signal in ordered if signal not in judged))
-        machines = [(signal, rule) for signal in scene.left if (rule := _first(rules, signal, scene))]
-        judged |= {signal: _judgement(Verdict.MACHINE, rule) for signal, rule in machines}
-    scene = replace(scene, left=tuple(signal for signal in scene.left if signal not in judged))
-    for signal in scene.left:
+        scene = scene.of_those(_left(ordered, judged))
+        machines = [(place, _first(rules, s, scene)) for place, s in enumerate(ordered) if judged[place] is None]
+        for place, rule in machines:
+            if rule:
+                judged[place] = _judgement(Verdict.MACHINE, rule)
+    scene = scene.of_those(_left(ordered, judged))
+    for place, signal in enumerate(ordered):
+        if judged[place] is not None:
+            continue
         if evidence.led_to_form(signal, scene):
-            judged[signal] = _judgement(Verdict.HUMAN, "led to a form")
+            judged[place] = _judgement(Verdict.HUMAN, "led to a form")
         elif doubt := _first(_DOUBTS, signal, scene):
-            judged[signal] = _judgement(Verdict.UNSURE, doubt)
+            judged[place] = _judgement(Verdict.UNSURE, doubt)
             continue
         else:
-            judged[signal] = _judgement(Verdict.HUMAN, "nothing against it")
-        scene = replace(scene, humans=(*scene.humans, signal.at))
-    return [judged[signal] for signal in signals]
+            judged[place] = _judgement(Verdict.HUMAN, "nothing against it")
+        scene = scene.with_human(signal.at)
+    return [found for signal in signals if (found := judged[places[signal]]) is not None]
+
+
+def _left(ordered: Sequence[Signal], judged: Sequence[Judgement | None]) -> tuple[Signal, ...]:
+    """Those that are not judged yet."""
+    return tuple(signal for signal, found in zip(ordered, judged, strict=True) if found is None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,5 +157,6 @@ def _first(rules: _Rules, signal: Signal, scene: Scene) -> str | None:
     return None
 
 
+@cache
 def _judgement(verdict: Verdict, rule: str) -> Judgement:
     return Judgement(verdict, rule, RULES_VERSION)
