@@ -30,7 +30,7 @@ from bench.importing import empty
 from bench.limits import seconds_of_bulk
 from bench.mails import Mail, batches, send_mails
 from bench.posting import post_over, request_of
-from bench.starting import ROOT, started
+from bench.starting import ROOT, SETTLED_AFTER_SECONDS, started
 from service.db import Database
 from service.embedded import EmbeddedRedis, free_port
 from service.providers.transactional_webhooks import SIGNATURE_HEADER
@@ -74,6 +74,7 @@ async def measure(kind: str, events: int, *, wanted: bool) -> list[Figure]:
                 }  # fmt: skip
                 bodies = list(batches(mails, f"http://127.0.0.1:{port}/webhooks/transactional", KEY, BATCH))
                 with started([sys.executable, "-m", "service.cli", "serve"], port, environment, ROOT):
+                    await asyncio.sleep(SETTLED_AFTER_SECONDS)  # what a start puts off is done right after it
                     taken, p99 = await post_all(port, bodies)
                 made = await _stored(database)
                 assert len(made) == events + WARMING, f"{len(made)} of {events + WARMING} events are there"
