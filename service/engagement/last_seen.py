@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Set
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BindParameter, bindparam, case, or_, update
+from sqlalchemy import BindParameter, bindparam, case, inspect, or_, update
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -29,7 +29,7 @@ async def touch_members(session: AsyncSession, seen: Mapping[UUID, datetime], *,
     known = select(col(Member.id), col(Member.last_active_at), col(Member.sunset_at), col(Member.scored_on)).where(
         col(Member.id).in_(list(seen))
     )
-    at_hand = {member.id: member for member in session if isinstance(member, Member)}
+    at_hand = {inspect(member).identity[0]: member for member in session if isinstance(member, Member) and member not in session.new}
     moved, changed = [], []
     for member_id, last, sunset_at, scored_on in await session.exec(known.order_by(col(Member.id))):
         at = seen[member_id]

@@ -131,8 +131,8 @@ def _loaded(text: str) -> Any:  # whatever was posted
 
 
 def parse_item(item: str, *, received_at: datetime) -> ProviderEvent:
-    """The event of one stored item, as `parse_batch` gave it."""
-    return _event_of(orjson.loads(item), received_at)
+    """The event of one stored item, as `parse_batch` gave it, but for characters that no text in PostgreSQL has (NUL)."""
+    return _event_of(orjson.loads(item.replace("\\u0000", "\\ufffd")), received_at)
 
 
 def _event_of(item: Any, received_at: datetime) -> ProviderEvent:  # whatever was posted

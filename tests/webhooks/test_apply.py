@@ -196,6 +196,36 @@ async def test_one_that_can_not_be_applied_stops_no_other(caller: Caller) -> Non
     assert (broken[0].handled_at, broken[0].attempts) == (None, 1)
 
 
+async def test_where_many_can_not_be_written_together_each_is_written_alone(caller: Caller) -> None:
+    row = await a_sent_mail(caller)
+    broken = "https://broken.example.org/"
+    refusal = f"""CREATE TRIGGER broken BEFORE INSERT ON engagement_event WHEN NEW.url = '{broken}' BEGIN SELECT RAISE(ABORT, 'no'); END"""
+    if not caller.parts.database.is_sqlite:
+        refusal = f"ALTER TABLE engagement_event ADD CONSTRAINT broken CHECK (url <> '{broken}')"
+    async with caller.parts.database.transaction() as session:
+        await (await session.connection()).exec_driver_sql(refusal)
+    reader = {"ip": "203.0.113.9", "user_agent": "Mozilla/5.0 (Windows NT 10.0) Firefox/140.0"}
+    clicks = [
+        message_item("click", str(row.id), ts=SENT + 60 * n, url=url, **reader) for n, url in enumerate((broken, "https://e.org/"), start=5)
+    ]
+    caller.parts.clock.advance(hours=1)  # type: ignore[attr-defined]
+    await tell(caller, message_item("spam", str(row.id), ts=SENT + 900), *clicks)
+    assert [(e.raw_type, e.handled_at is None, e.error) for e in await caller.stored()] == [
+        ("spam", False, ""), ("click", True, "IntegrityError"), ("click", False, ""),
+    ]  # fmt: skip
+    async with caller.parts.database.reading() as session:
+        assert (await session.exec(select(EngagementEvent.url))).all() == ["https://e.org/"]
+    member = await member_now(caller)
+    assert (member.status, member.last_active_at) == (MemberStatus.UNSUBSCRIBED, datetime.fromtimestamp(SENT + 360, UTC))
+
+
+async def test_a_nul_in_what_a_visitor_sent_stops_nothing(caller: Caller) -> None:
+    row = await a_sent_mail(caller)
+    await tell(caller, message_item("click", str(row.id), ts=SENT, url="https://e.org/\x00", user_agent="odd\x00agent"))
+    async with caller.parts.database.reading() as session:
+        assert (await session.exec(select(EngagementEvent.user_agent))).all() == ["odd\ufffdagent"]
+
+
 async def test_unknown_types_are_kept_and_passed_over(caller: Caller) -> None:
     row = await a_sent_mail(caller)
     await tell(caller, message_item("teleported", str(row.id), ts=SENT))
