@@ -11,6 +11,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 no_proxies := $(or $(NO_PROXY),$(no_proxy))
 export NO_PROXY := $(no_proxies)$(if $(no_proxies),$(comma))localhost,127.0.0.1
 export no_proxy := $(NO_PROXY)
+# byte code is kept, whatever the environment says: without it a start takes twice as long, and the tests make hundreds
+export PYTHONDONTWRITEBYTECODE :=
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'

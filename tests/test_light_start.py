@@ -25,7 +25,6 @@ NOT_FOR_WORK = {
     "numpy",
     "pygments",
     "rich",
-    "starlette",
     "tokenizers",
     "typer",
     "uvicorn",

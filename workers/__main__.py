@@ -8,6 +8,7 @@ from redis.exceptions import RedisError
 
 from service.embedded import redis_settings
 from service.logs import configure_logs
+from service.memory import be_modest, keep_what_is_loaded
 from service.settings import SettingsProblem, load_settings
 from workers.settings import run_worker
 
@@ -22,6 +23,8 @@ def main() -> int:
         sys.stderr.write(f"{why}\n")
         return 2
     configure_logs(settings)
+    be_modest()
+    keep_what_is_loaded()
     with redis_settings(settings.redis_url.get_secret_value(), settings.var_dir / "redis") as redis:
         try:
             asyncio.run(run_worker(settings, redis))

@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 from service.jobs.progress import due_jobs
+from service.memory import give_back
 from service.parts import Parts
 from service.upkeep import daily_upkeep
 from workers.jobs import (
@@ -57,6 +58,7 @@ async def tick(ctx: dict[str, Any]) -> None:
     for result in results:
         if isinstance(result, Exception):
             log.error("work failed: %s", type(result).__name__, exc_info=result)
+    await asyncio.to_thread(give_back)
 
 
 async def _ring_for_jobs(parts: Parts) -> None:

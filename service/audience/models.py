@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlmodel import Field, SQLModel
 
-from service.db import JsonType
+from service.db import JsonType, empty_list
 
 
 class AudienceContact(SQLModel, table=True):
@@ -20,7 +20,7 @@ class AudienceContact(SQLModel, table=True):
     remote_status: str = Field(default="", max_length=20)
     content_hash: str = Field(default="", max_length=64, description="digest of what we last wrote: no change, no call")
     synced_at: datetime | None = None
-    tags: list[str] = Field(default_factory=list, sa_type=JsonType, description="the tags of ours that we last put on")
+    tags: list[str] = Field(default_factory=empty_list, sa_type=JsonType, description="the tags of ours that we last put on")
     cut_fields: str = Field(default="", max_length=200, description="merge fields whose value was too long for Mailchimp and was cut")
     problem: str = Field(default="", max_length=100, description="Mailchimp's final refusal, never retried")
     problem_mend: str = Field(default="", max_length=300, description="what the facilitator can do")

@@ -9,7 +9,7 @@ from sqlmodel import Field, SQLModel
 
 from service.auth.rules import Role, Scope
 from service.clock import Instant
-from service.db import JsonType, new_id
+from service.db import JsonType, empty_list, new_id
 
 
 class ApiKey(SQLModel, table=True):
@@ -20,7 +20,7 @@ class ApiKey(SQLModel, table=True):
     id: UUID = Field(default_factory=new_id, primary_key=True)
     name: str = Field(max_length=100)
     role: str = Field(max_length=20, description="a Role")
-    scopes: list[str] = Field(default_factory=list, sa_type=JsonType, description="Scopes it is narrowed to; empty: all of its role")
+    scopes: list[str] = Field(default_factory=empty_list, sa_type=JsonType, description="Scopes it is narrowed to; empty: all of its role")
     prefix: str = Field(max_length=20, index=True)
     key_hash: str = Field(max_length=64, unique=True)
     created_at: datetime

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlmodel import Field, SQLModel
 
-from service.db import JsonType, new_id
+from service.db import JsonType, empty_list, new_id
 
 
 class CampaignStep(StrEnum):
@@ -34,9 +34,9 @@ class Campaign(SQLModel, table=True):
     kind: str = Field(max_length=30, description="a MessageKind")
     message_id: UUID = Field(foreign_key="message.id")
     preview_text: str = Field(default="", max_length=200)
-    trial: list[str] = Field(default_factory=list, sa_type=JsonType, description="an A/B campaign's messages, one for each subject")
+    trial: list[str] = Field(default_factory=empty_list, sa_type=JsonType, description="an A/B campaign's messages, one for each subject")
     trial_refused: bool = Field(default=False, description="Mailchimp does not take it as an A/B campaign: it goes by two")
-    child_ids: list[str] = Field(default_factory=list, sa_type=JsonType, description="what an A/B campaign became at Mailchimp")
+    child_ids: list[str] = Field(default_factory=empty_list, sa_type=JsonType, description="what an A/B campaign became at Mailchimp")
     tracked: bool = True
     step: str = Field(default=CampaignStep.PLANNED, max_length=20, index=True)
     remote_id: str = Field(default="", max_length=40, index=True)
@@ -51,7 +51,7 @@ class Campaign(SQLModel, table=True):
     lease_until: datetime | None = None
     fence: int = 0
     last_error: str = Field(default="", max_length=300)
-    checklist: list[dict[str, str]] = Field(default_factory=list, sa_type=JsonType)
+    checklist: list[dict[str, str]] = Field(default_factory=empty_list, sa_type=JsonType)
     needs_person: bool = Field(default=False, index=True)
     created_at: datetime
     sent_at: datetime | None = None

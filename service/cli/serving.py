@@ -16,6 +16,7 @@ from service.areas import read_all
 from service.bootstrap import open_parts_with_redis
 from service.clock import clock_from
 from service.db import Database
+from service.memory import be_modest, keep_what_is_loaded
 from service.migrations import Shape, shape_of
 from service.parts import Parts
 from service.settings import Settings
@@ -43,20 +44,19 @@ async def _opened(settings: Settings) -> AsyncIterator[Parts]:
 async def _read_the_rest() -> None:
     """What the first answers did not need, before somebody waits for it. A process that can't read it ends: it would only look well."""
     await asyncio.sleep(SOON)
-    gc.disable()
+    gc.disable()  # as at the start: much is made, and nothing thrown away
     try:
         await asyncio.to_thread(read_all)
     except Exception:
         log.critical("this installation is not whole: it can't be served", exc_info=True)
         signal.raise_signal(signal.SIGTERM)
-    gc.freeze()
-    gc.enable()
+    keep_what_is_loaded()
 
 
 def run(app: FastAPI, settings: Settings) -> None:
     """An application, under the settings of a server."""
-    gc.freeze()  # what is there now stays to the end
-    gc.enable()
+    be_modest()
+    keep_what_is_loaded()
     uvicorn.run(
         app,
         host=settings.host,

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import Index, text
 from sqlmodel import Field, SQLModel
 
-from service.db import JsonType, new_id
+from service.db import JsonType, empty_list, new_id
 
 _HUMAN = text("verdict = 'human'")
 _HUMAN_CLICK = text("kind = 'click' AND verdict = 'human'")
@@ -57,7 +57,7 @@ class Reply(SQLModel, table=True):
     subject: str = Field(default="", max_length=300)
     text: str = Field(default="", description="the person's own words")
     full_text: str = ""
-    attachments: list[dict[str, object]] = Field(default_factory=list, sa_type=JsonType)
+    attachments: list[dict[str, object]] = Field(default_factory=empty_list, sa_type=JsonType)
     held_reason: str = Field(default="", max_length=100, description="why it waits for a person, forged sender for example")
     released_at: datetime | None = Field(default=None, description="when a person said that the sender is who they seem to be")
     released_by: str = Field(default="", max_length=100)

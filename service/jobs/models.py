@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlmodel import Field, SQLModel
 
-from service.db import JsonType, new_id
+from service.db import JsonType, empty_list, new_id
 
 
 class JobStatus(StrEnum):
@@ -29,7 +29,7 @@ class Job(SQLModel, table=True):
     status: str = Field(default=JobStatus.QUEUED, max_length=20, index=True)
     total: int | None = None
     done: int = 0
-    rejected: list[dict[str, Any]] = Field(default_factory=list, sa_type=JsonType)
+    rejected: list[dict[str, Any]] = Field(default_factory=empty_list, sa_type=JsonType)
     rejected_count: int = 0
     result: dict[str, Any] = Field(default_factory=dict, sa_type=JsonType)
     payload: str = ""

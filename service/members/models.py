@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
-from service.db import WORKED_OUT, JsonType, new_id
+from service.db import WORKED_OUT, JsonType, empty_list, new_id
 from service.members.rules import JoinRequestStatus, MemberStatus, NewsletterRhythm
 from service.members.shapes import ConsentGiven
 
@@ -46,8 +46,8 @@ class Member(SQLModel, table=True):
     organisation_by_hand: bool = False
     profession: str = Field(default="", max_length=100)
     join_reason: str = Field(default="", max_length=1000)
-    interests: list[str] = Field(default_factory=list, sa_type=JsonType)
-    leadership_roles: list[str] = Field(default_factory=list, sa_type=JsonType)
+    interests: list[str] = Field(default_factory=empty_list, sa_type=JsonType)
+    leadership_roles: list[str] = Field(default_factory=empty_list, sa_type=JsonType)
     language: str = Field(default="en", max_length=10)
     timezone: str = Field(default="", max_length=60)
     status: str = Field(default=MemberStatus.PENDING, max_length=20, index=True)
@@ -92,7 +92,7 @@ class InterestGroup(SQLModel, table=True):
     id: UUID = Field(default_factory=new_id, primary_key=True)
     place: int = Field(unique=True)
     name: str = Field(max_length=60)
-    topics: list[str] = Field(default_factory=list, sa_type=JsonType)
+    topics: list[str] = Field(default_factory=empty_list, sa_type=JsonType)
     created_at: datetime
 
 
@@ -165,9 +165,9 @@ class JoinRequest(SQLModel, table=True):
     draft_subject: str = Field(default="", max_length=200)
     draft_note: str = Field(default="", max_length=2000)
     draft_body: str = Field(default="", max_length=20000)
-    resource_ids: list[str] = Field(default_factory=list, sa_type=JsonType)
+    resource_ids: list[str] = Field(default_factory=empty_list, sa_type=JsonType)
     matches: list[dict[str, object]] = Field(
-        default_factory=list, sa_type=JsonType, description="ranked resources with score and why, as matched"
+        default_factory=empty_list, sa_type=JsonType, description="ranked resources with score and why, as matched"
     )
     match_is_confident: bool = False
     decided_at: datetime | None = None
@@ -196,7 +196,7 @@ class Erasure(SQLModel, table=True):
     __tablename__ = "erasure"
 
     member_id: UUID = Field(primary_key=True, foreign_key="member.id")
-    addresses: list[str] = Field(default_factory=list, sa_type=JsonType, description="empty when done")
+    addresses: list[str] = Field(default_factory=empty_list, sa_type=JsonType, description="empty when done")
     asked_by: str = Field(default="", max_length=100)
     asked_at: datetime
     attempts: int = 0

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from service.db import JsonType, new_id
+from service.db import JsonType, empty_list, new_id
 from service.messages.rules import DeliveryStatus
 
 
@@ -21,7 +21,7 @@ class Message(SQLModel, table=True):
     html: str
     text: str
     headers: dict[str, str] = Field(default_factory=dict, sa_type=JsonType)
-    links: list[str] = Field(default_factory=list, sa_type=JsonType, description="addresses a reader can follow")
+    links: list[str] = Field(default_factory=empty_list, sa_type=JsonType, description="addresses a reader can follow")
     created_at: datetime
 
 

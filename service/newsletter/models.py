@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlmodel import Field, SQLModel
 
-from service.db import JsonType, new_id
+from service.db import JsonType, empty_list, new_id
 
 
 class Feed(SQLModel, table=True):
@@ -41,12 +41,12 @@ class ContentItem(SQLModel, table=True):
     summary_format: str = Field(default="plain", max_length=10, description="markdown or plain")
     source: str = Field(default="", max_length=200)
     status: str = Field(max_length=20, index=True)
-    activities: list[str] = Field(default_factory=list, sa_type=JsonType)
-    topics: list[str] = Field(default_factory=list, sa_type=JsonType)
+    activities: list[str] = Field(default_factory=empty_list, sa_type=JsonType)
+    topics: list[str] = Field(default_factory=empty_list, sa_type=JsonType)
     feed_id: UUID | None = Field(default=None, foreign_key="feed.id")
     entry_key: str | None = Field(default=None, max_length=64, unique=True, description="digest of the feed's entry id or address")
     published_at: datetime | None = None
-    used_in: list[str] = Field(default_factory=list, sa_type=JsonType, description="numbers of the editions it appeared in")
+    used_in: list[str] = Field(default_factory=empty_list, sa_type=JsonType, description="numbers of the editions it appeared in")
     created_at: datetime
     updated_at: datetime
 
@@ -63,12 +63,12 @@ class Edition(SQLModel, table=True):
     preview_text: str = Field(default="", max_length=150)
     intro: str = Field(default="", max_length=5000)
     question: str = Field(default="", max_length=500)
-    item_ids: list[str] = Field(default_factory=list, sa_type=JsonType)
+    item_ids: list[str] = Field(default_factory=empty_list, sa_type=JsonType)
     lead_item_id: str | None = Field(default=None, max_length=36)
     personal: dict[str, str] = Field(default_factory=dict, sa_type=JsonType, description="interest group id -> the item only they see")
     subject_b: str = Field(default="", max_length=150, description="a second subject to try against the first; empty: no trial")
     newcomers: list[dict[str, str]] = Field(
-        default_factory=list, sa_type=JsonType, description="who was welcomed, as frozen: member_id, first_name, organisation"
+        default_factory=empty_list, sa_type=JsonType, description="who was welcomed, as frozen: member_id, first_name, organisation"
     )
     status: str = Field(max_length=20, index=True)
     scheduled_for: datetime | None = Field(default=None, index=True)

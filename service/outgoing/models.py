@@ -8,7 +8,7 @@ from pydantic import AfterValidator, HttpUrl, StringConstraints, TypeAdapter
 from sqlalchemy import UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from service.db import JsonType, new_id
+from service.db import JsonType, empty_list, new_id
 from service.outgoing.rules import TELLABLE, Happening
 
 _AS_URL = TypeAdapter(HttpUrl)
@@ -22,7 +22,7 @@ class OutgoingEndpoint(SQLModel, table=True):
     id: UUID = Field(default_factory=new_id, primary_key=True)
     url: str = Field(max_length=500)
     description: str = Field(default="", max_length=200)
-    happenings: list[str] = Field(default_factory=list, sa_type=JsonType)
+    happenings: list[str] = Field(default_factory=empty_list, sa_type=JsonType)
     secret: str = Field(max_length=100)
     old_secret: str = Field(default="", max_length=100)
     old_secret_until: datetime | None = Field(default=None, description="both secrets sign until then")

@@ -10,7 +10,7 @@ from annotated_types import Interval, Len
 from pydantic import AfterValidator, HttpUrl, StringConstraints, UrlConstraints
 from sqlmodel import Field, SQLModel
 
-from service.db import JsonType, new_id
+from service.db import JsonType, empty_list, new_id
 
 
 class LearningActivity(StrEnum):
@@ -35,8 +35,8 @@ class Resource(SQLModel, table=True):
     url: str = Field(max_length=2000)
     summary: str = Field(default="", max_length=1000)
     body: str = Field(default="", max_length=20000)
-    activities: list[str] = Field(default_factory=list, sa_type=JsonType)
-    topics: list[str] = Field(default_factory=list, sa_type=JsonType)
+    activities: list[str] = Field(default_factory=empty_list, sa_type=JsonType)
+    topics: list[str] = Field(default_factory=empty_list, sa_type=JsonType)
     active: bool = True
     vector: bytes | None = Field(default=None, description="the matcher's vector as float32 bytes")
     vector_of: str = Field(default="", max_length=64, description="digest of the text and model the vector was made from")
