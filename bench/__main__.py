@@ -19,6 +19,7 @@ MEASUREMENTS: dict[str, tuple[list[str], list[str]]] = {
     "intake": (["--events", "50000"], ["--events", "2000"]),
     "measures": (["--deliveries", "65000"], ["--deliveries", "2000"]),
     "rendering": (["--mails", "1000"], ["--mails", "100"]),
+    "sync": (["--members", "100000"], ["--members", "2000"]),
     "starting": (["--times", "5", "--requests", "20000"], ["--times", "1", "--requests", "600"]),
 }
 """Module of `bench/` -> its arguments, in full and quick."""

@@ -1,4 +1,6 @@
-"""How many calls and connections a first sync of everybody needs: `python -m bench.sync --members 100000 --processes 4`.
+"""How many calls and connections a first sync of everybody needs, and how fast it is (see `sync_speed.py`).
+
+    python -m bench.sync [--members 100000] [--processes 4]
 
 Several worker processes on one database and one Redis push the same people to a sandbox, while each of them keeps reading from it as
 other jobs would. Then both sides are compared person by person. Ends with a line of figures, and a status that says whether the limits
@@ -23,6 +25,8 @@ from arq.connections import RedisSettings
 from pydantic import SecretStr
 from sqlmodel import col, func, select
 
+from bench.book import Figure, keep
+from bench.sync_speed import speeds
 from service.audience.push import push_due
 from service.bootstrap import make_renderer
 from service.clock import SystemClock
@@ -76,6 +80,18 @@ class Figures:
         """Were all limits kept?"""
         return self.writes <= self.allowed_writes and self.peak <= CONNECTIONS_ALLOWED and not self.refused and not self.differ
 
+    def kept(self) -> list[Figure]:
+        """The calls and connections beside what there may be."""
+        counted = (
+            ("write calls", self.writes, self.allowed_writes, "one for 500 people, and one"),
+            ("connections", self.peak, CONNECTIONS_ALLOWED, "the most Mailchimp allows"),
+        )
+        work = f"audience sync by {self.processes} processes"
+        return [
+            Figure(f"{work}, {what}", self.members, ours, what, allowed, why, 1.0, less_is_better=True)
+            for what, ours, allowed, why in counted
+        ]
+
     def __str__(self) -> str:
         """One line."""
         return (
@@ -98,7 +114,7 @@ class Place:
         """The parts of one process."""
         database = Database(self.database)
         stack.push_async_callback(database.close)
-        queue, pool = await open_queue(RedisSettings(**self.redis))
+        queue, pool = open_queue(RedisSettings(**self.redis))
         stack.push_async_callback(pool.aclose)
         config = MailchimpConfig("sandbox-key-us1", "sandbox01", marketing_url=f"http://127.0.0.1:{self.sandbox_port}/3.0")
         providers = build_providers(replace(config, slot_wait_seconds=120), slots=build_slots(config, pool), clock=SystemClock())
@@ -219,6 +235,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         finally:
             nursery.close()
     sys.stdout.write(f"{figures}\n")
+    keep("sync", [*figures.kept(), *asyncio.run(speeds(given.members))])
     return 0 if figures.holds else 1
 
 

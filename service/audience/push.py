@@ -8,17 +8,12 @@ that runs at Mailchimp (see `jobs.py`). People who left come before everybody el
 import logging
 from collections.abc import Awaitable, Callable
 
-from sqlmodel import col, select
-from sqlmodel.ext.asyncio.session import AsyncSession
-
 from service.audience.cursors import go_on, walking
 from service.audience.due import Due, due_now
-from service.audience.jobs import LONG_AGO, read_jobs, start_job
-from service.audience.models import AudienceContact
-from service.audience.refusals import heed
-from service.audience.rules import Write, content_hash, cut_in, mend_for, subscriber_hash
-from service.audience.writing import MANY, RETRY, Written, write
-from service.members.models import Member
+from service.audience.jobs import read_jobs, start_job
+from service.audience.recording import record
+from service.audience.rules import Write
+from service.audience.writing import MANY, Written, write
 from service.messages.halts import halt, is_halted
 from service.messages.sending import never
 from service.parts import Parts
@@ -74,7 +69,8 @@ async def _push(parts: Parts, due: list[Due]) -> None:
     finally:
         if written:
             parts.passing("audience.written")
-        await _record(parts, written)
+            async with parts.database.transaction() as session:
+                await record(session, written, now=parts.clock.now())
     if there:
         await start_job(parts, there)
 
@@ -85,40 +81,3 @@ async def _failed(parts: Parts, error: ProviderError) -> None:
     if isinstance(error, Misconfigured):
         async with parts.database.transaction() as session:
             await halt(session, Product.MARKETING, error, now=parts.clock.now())
-
-
-async def _record(parts: Parts, written: list[Written]) -> None:
-    if not written:
-        return
-    now = parts.clock.now()
-    by_id = {w.due.member_id: w for w in written}
-    async with parts.database.transaction() as session:
-        members = await session.exec(select(Member).where(col(Member.id).in_(list(by_id))).with_for_update())
-        known = {k.member_id: k for k in await session.exec(select(AudienceContact).where(col(AudienceContact.member_id).in_(list(by_id))))}
-        for member in members:
-            w = by_id[member.id]
-            if (member.audience_due_at, member.status) == (w.due.due_at, w.due.standing):
-                member.audience_due_at = now + RETRY if w.retry else None
-                session.add(member)
-            if w.due.write is not Write.NOTHING and not w.retry:
-                _note(session, w, known.get(member.id), parts)
-            if w.found is not None:
-                await heed(session, w.found, member, refused_at=w.due.known_at or LONG_AGO, now=now)
-
-
-def _note(session: AsyncSession, w: Written, row: AudienceContact | None, parts: Parts) -> None:
-    row = row or AudienceContact(member_id=w.due.member_id, email_hash=subscriber_hash(w.due.contact.email))
-    row.problem = w.problem
-    row.problem_mend = mend_for(w.problem) if w.problem else ""
-    if not w.problem or w.remote_status:
-        row.email_hash = subscriber_hash(w.due.contact.email)
-        row.remote_status = w.remote_status or row.remote_status
-    if not w.problem:
-        row.synced_at = parts.clock.now()
-        row.content_hash = "" if w.due.write is Write.UNSUBSCRIBE else content_hash(w.due.contact)
-        row.tags = list(w.due.contact.tags)
-        row.cut_fields = cut_in(w.due.contact)
-    if w.found is not None:
-        row.contact_id = w.found.contact_id or row.contact_id
-        row.unique_email_id = w.found.unique_email_id or row.unique_email_id
-    session.add(row)

@@ -36,6 +36,7 @@ class Member(SQLModel, table=True):
     """A person we know. The state of today: history is in MemberChange and ConsentRecord."""
 
     __tablename__ = "member"
+    __table_args__ = (Index("ix_member_standing_due", "status", "audience_due_at"),)
 
     id: UUID = Field(default_factory=new_id, primary_key=True)
     email: str = Field(max_length=320)
@@ -50,7 +51,7 @@ class Member(SQLModel, table=True):
     leadership_roles: list[str] = Field(default_factory=empty_list, sa_type=JsonType)
     language: str = Field(default="en", max_length=10)
     timezone: str = Field(default="", max_length=60)
-    status: str = Field(default=MemberStatus.PENDING, max_length=20, index=True)
+    status: str = Field(default=MemberStatus.PENDING, max_length=20)
     wants_newsletter: bool = True
     newsletter_rhythm: str = Field(
         default=NewsletterRhythm.EVERY, max_length=10, sa_column_kwargs={"server_default": "every"}, description="every, or monthly"
