@@ -75,7 +75,7 @@ async def send_mails(database: Database, count: int) -> list[Mail]:
         )  # fmt: skip
         letter = Delivery(
             id=mail.id, key=f"welcome:{mail.number}", kind=MessageKind.WELCOME, message_id=message.id, member_id=member.id,
-            email=mail.email, status=DeliveryStatus.ACCEPTED, tracked=True, provider=Product.TRANSACTIONAL,
+            email=mail.email, trace="bench", status=DeliveryStatus.ACCEPTED, tracked=True, provider=Product.TRANSACTIONAL,
             provider_id=f"m{mail.number:08d}", attempts=1, due_at=SENT_AT, queued_at=SENT_AT, sending_at=SENT_AT, accepted_at=SENT_AT,
         )  # fmt: skip
         people.append(member.model_dump())
