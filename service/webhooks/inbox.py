@@ -11,7 +11,7 @@ from sqlalchemy import case, update
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from service.db import insert_new, new_row_id
+from service.db import Database, insert_new, new_row_id
 from service.providers.incoming import Reported
 from service.webhooks.models import WebhookEvent
 
@@ -56,10 +56,18 @@ def rows_of(source: Source, items: Sequence[Reported]) -> list[dict[str, object]
 
 async def put_in(session: AsyncSession, rows: Sequence[dict[str, object]], *, now: datetime) -> None:
     """Store each happening that is not there yet, in one go."""
-    untouched = {
+    await insert_new(session, WebhookEvent, rows, unique=["key"], alike=_untouched(now))
+
+
+async def put_in_alone(database: Database, rows: Sequence[dict[str, object]], *, now: datetime) -> None:
+    """The same as a transaction of its own."""
+    await database.insert_alone(WebhookEvent, rows, unique=["key"], alike=_untouched(now))
+
+
+def _untouched(now: datetime) -> dict[str, object]:
+    return {
         "received_at": now, "handled_at": None, "outcome": "", "attempts": 0, "next_try_at": now, "parked_at": None, "error": "",
     }  # fmt: skip
-    await insert_new(session, WebhookEvent, rows, unique=["key"], alike=untouched)
 
 
 class Waiting(NamedTuple):

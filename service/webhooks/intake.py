@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from service.parts import Parts
 from service.providers.incoming import Reported
-from service.webhooks.inbox import Source, put_in, rows_of
+from service.webhooks.inbox import Source, put_in_alone, rows_of
 from service.webhooks.keys import signing_keys
 
 MOST_CALLS = 32
@@ -68,9 +68,8 @@ class Intake:
     async def _write(self, group: Sequence[_Call]) -> None:
         parts = self.parts
         try:
-            async with parts.database.transaction() as session:
-                await put_in(session, [row for call in group for row in call.rows], now=parts.clock.now())
-                parts.passing("webhook.storing")
+            parts.passing("webhook.storing")
+            await put_in_alone(parts.database, [row for call in group for row in call.rows], now=parts.clock.now())
             parts.passing("webhook.stored")
         except Exception as error:  # noqa: BLE001  # it belongs to those who wait, and must leave none of them waiting
             if len(group) > 1:  # whatever is wrong with one of them is no harm to the others
