@@ -22,14 +22,18 @@ class WebhookKey(SQLModel, table=True):
     created_at: datetime
 
 
+_WAITING = text("handled_at IS NULL AND parked_at IS NULL")
+_PARKED = text("parked_at IS NOT NULL")
+"""Almost all that is kept is done with, and stands in neither index: however much there is, what waits is found at once."""
+
+
 class WebhookEvent(SQLModel, table=True):
     """One happening as the provider reported it; `key` is unique, so that a repeat is stored once."""
 
     __tablename__ = "webhook_event"
     __table_args__ = (
-        Index(
-            "ix_webhook_event_waiting", "next_try_at", sqlite_where=text("handled_at IS NULL"), postgresql_where=text("handled_at IS NULL")
-        ),
+        Index("ix_webhook_event_waiting", "next_try_at", "id", sqlite_where=_WAITING, postgresql_where=_WAITING),
+        Index("ix_webhook_event_parked", "parked_at", sqlite_where=_PARKED, postgresql_where=_PARKED),
     )
 
     id: UUID = Field(default_factory=new_id, primary_key=True)
@@ -42,7 +46,7 @@ class WebhookEvent(SQLModel, table=True):
     outcome: str = Field(default="", max_length=60)
     attempts: int = 0
     next_try_at: datetime
-    parked_at: datetime | None = Field(default=None, index=True)
+    parked_at: datetime | None = None
     error: str = Field(default="", max_length=300)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import event
 from sqlmodel import col, select
 
 from service.audience.models import AudienceContact
@@ -414,6 +415,20 @@ async def test_two_workers_apply_each_happening_once(caller: Caller) -> None:
     assert sum(counts) == 50
     async with caller.parts.database.reading() as session:
         assert len((await session.exec(select(EngagementEvent))).all()) == 50
+
+
+async def test_what_waits_is_found_without_reading_all_that_is_kept(caller: Caller) -> None:
+    if not caller.parts.database.is_sqlite:
+        pytest.skip("PostgreSQL reads a table of few rows whole, whatever index there is")
+    asked: list[tuple[str, Any]] = []
+    engine = caller.parts.database.engine.sync_engine
+    event.listen(engine, "before_cursor_execute", lambda _c, _k, statement, values, *_: asked.append((statement, values)))
+    assert await apply_waiting(caller.parts) == 0
+    [(statement, values)] = [(text, values) for text, values in asked if "FROM webhook_event" in text]
+    async with caller.parts.database.reading() as session:
+        plan = await (await session.connection()).exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+        [row] = plan.all()  # one step: nothing is sorted either
+    assert "USING INDEX ix_webhook_event_waiting" in row[3]
 
 
 class Traces(logging.Handler):
