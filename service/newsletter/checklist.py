@@ -12,7 +12,7 @@ from service.newsletter.editions import content_findings, items_of
 from service.newsletter.hints import Finding, Level, link_findings, preview_hints, second_subject_hints, size_finding, unknown_merge_tags
 from service.newsletter.mail import edition_mail
 from service.newsletter.models import Edition
-from service.newsletter.readers import ReaderCount, count_readers
+from service.newsletter.readers import ReaderCount, count_readers, why_nobody
 from service.newsletter.rules import EditionStatus
 from service.newsletter.similarity import near_duplicates
 from service.providers.merge_fields import GROUP_FIELDS
@@ -69,7 +69,7 @@ async def checklist(session: AsyncSession, edition: Edition, *, now: datetime, r
 
 def _audience_finding(count: ReaderCount) -> Finding:
     if not count.readers:
-        return Finding("audience", Level.ERROR, "There is nobody to send it to: no member is subscribed and wants the newsletter.")
+        return Finding("audience", Level.ERROR, why_nobody(count))
     left_out = count.candidates - count.readers
     goes = "1 member" if count.readers == 1 else f"{count.readers} members"
     return Finding("audience", Level.OK, f"It goes to {goes}; {left_out} of {count.candidates} are left out.")

@@ -20,13 +20,11 @@ from service.newsletter.campaigns import Variant, campaign_title, variant_for
 from service.newsletter.editions import get_edition, items_of, personal_items_of, refusal
 from service.newsletter.mail import EditionContent, content_of, render_edition
 from service.newsletter.models import Edition
-from service.newsletter.readers import Reader, ReaderCount, readers
+from service.newsletter.readers import Reader, ReaderCount, readers, why_nobody
 from service.newsletter.rules import GOES_BY_ITSELF, HELD_BACK, ContentStatus, EditionStatus
 from service.providers.base import Product
 from service.rendering import SUBJECT_TAG, Rendered, Renderer
 from service.settings import Settings
-
-NOBODY = "There is nobody to send it to: no member is subscribed and wants the newsletter."
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,7 @@ async def freeze(session: AsyncSession, edition: Edition, *, now: datetime, rend
     async for portion in found:
         await _queue(session, variants, portion)
     if not count.readers:
-        return _refuse(session, edition, NOBODY, now=now)
+        return _refuse(session, edition, why_nobody(count), now=now)
     edition.message_id = variants.main_message_id()
     edition.archive_html = archive_fragment(content)
     edition.newcomers = [

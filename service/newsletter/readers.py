@@ -43,6 +43,14 @@ class ReaderCount:
     left_out: Counter[str] = field(default_factory=Counter)
 
 
+def why_nobody(count: ReaderCount) -> str:
+    """Why an edition that goes to nobody does not go, in words."""
+    busy = count.left_out[MAILED_TODAY]
+    if busy:
+        return f"There is nobody to send it to: who wants the newsletter ({busy}) has another mail on that day. Send it on another one."
+    return "There is nobody to send it to: no member is subscribed and wants the newsletter."
+
+
 async def readers(
     session: AsyncSession, count: ReaderCount, *, tracking_on: bool, goes_at: datetime, zone: ZoneInfo, freezing: bool = False
 ) -> AsyncIterator[list[Reader]]:

@@ -27,6 +27,7 @@ from service.newsletter.shapes import EditionUpdate
 from service.parts import Parts
 from service.rendering import Community, Renderer
 from service.settings import Switch
+from tests.factories import a_delivery, a_member
 from tests.fakes import NOW
 from tests.newsletter.community import a_reader, add_readers, edition_now, editions, mailchimp_accepts, ready_edition, tick
 
@@ -142,6 +143,16 @@ async def test_two_workers_at_once_freeze_it_once(parts: Parts) -> None:
     assert len(await deliveries(parts.database)) == 2
     assert len(await campaigns(parts.database)) == 1
     assert len(await editions(parts.database)) == 2
+
+
+async def test_an_edition_whose_readers_have_another_mail_on_that_day_says_so(parts: Parts) -> None:
+    edition = await ready_edition(parts)
+    async with parts.database.transaction() as session:
+        welcome = await a_delivery(session, parts, await a_member(session, "asha@trust.nhs.uk"), key="welcome:1")
+        welcome.status, welcome.accepted_at = DeliveryStatus.ACCEPTED, FREEZE_AT
+        session.add(welcome)
+    await tick(parts, FREEZE_AT)
+    assert "(1) has another mail on that day" in (await edition_now(parts.database, edition.id)).last_error
 
 
 async def test_an_edition_without_readers_goes_back_to_a_draft_with_the_reason(parts: Parts) -> None:
