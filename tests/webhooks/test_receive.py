@@ -53,7 +53,8 @@ class Sent:
     async def forwarded(self) -> list[tuple[Delivery, Message]]:
         async with self.caller.parts.database.reading() as session:
             query = select(Delivery, Message).join(Message, col(Message.id) == col(Delivery.message_id))
-            return [(d, m) for d, m in (await session.exec(query.where(Delivery.kind == MessageKind.REPLY_FORWARD))).all()]
+            query = query.where(Delivery.kind == MessageKind.REPLY_FORWARD).order_by(col(Delivery.id))
+            return [(d, m) for d, m in (await session.exec(query)).all()]
 
 
 def raw_mail(
